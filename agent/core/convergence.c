@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Desired, confirmed, superseded, stuck. Must never mint.
+ */
+#include "convergence.h"
+
+#include <string.h>
+
+bool convergence_is_confirmed(const struct view *view)
+{
+	const struct slot_view *target;
+
+	if (lineage_is_none(view->line->lineage) || view->primary < 0)
+		return false;
+	target = &view->slots[view->primary];
+	return target->covered && target->obs->role == ROLE_PRIMARY &&
+	       lineage_cmp(target->obs->applied, view->line->lineage) == 0;
+}
+
+static void settle(struct desired *d)
+{
+	memset(d, 0, sizeof(*d));
+}
+
+static bool ask_equal(const struct ask *a, const struct ask *b)
+{
+	return a->intent == b->intent && a->slot == b->slot &&
+	       addr_equal(&a->data_addr, &b->data_addr) &&
+	       addr_equal(&a->ctrl_addr, &b->ctrl_addr) &&
+	       lineage_cmp(a->expected.lineage, b->expected.lineage) == 0;
+}
+
+static enum convergence_change judge_stuck(struct desired *d, uint64_t retry_ms,
+					   struct mono_ms now)
+{
+	if (d->stuck || now.v - d->since.v < retry_ms)
+		return CONVERGENCE_SAME;
+	d->stuck = true;
+	return CONVERGENCE_STUCK;
+}
+
+enum convergence_change convergence_judge(struct desired *d,
+					  const struct view *view,
+					  uint64_t retry_ms,
+					  struct mono_ms now)
+{
+	switch ((enum convergence_phase)d->phase) {
+	case CONVERGENCE_ASKING:
+		if (lineage_cmp(view->line->lineage, d->ask.expected.lineage)) {
+			settle(d);
+			return CONVERGENCE_SUPERSEDED;
+		}
+		return judge_stuck(d, retry_ms, now);
+	case CONVERGENCE_ROLLING:
+		if (convergence_is_confirmed(view)) {
+			settle(d);
+			return CONVERGENCE_CONFIRMED;
+		}
+		return judge_stuck(d, retry_ms, now);
+	case CONVERGENCE_SETTLED:
+		break;
+	}
+	if (lineage_is_none(view->line->lineage) ||
+	    convergence_is_confirmed(view))
+		return CONVERGENCE_SAME;
+	d->phase = CONVERGENCE_ROLLING;
+	d->since = now;
+	return CONVERGENCE_BEGUN;
+}
+
+bool convergence_want(struct desired *d, const struct decision *decision,
+		      struct mono_ms now)
+{
+	if (decision->ask.intent == ASK_NONE) {
+		if (d->phase == CONVERGENCE_ASKING)
+			settle(d);
+		return false;
+	}
+	if (d->phase == CONVERGENCE_ASKING &&
+	    ask_equal(&d->ask, &decision->ask))
+		return d->refusal != ASK_TAKEN;
+	settle(d);
+	d->phase = CONVERGENCE_ASKING;
+	d->reason = (uint8_t)decision->reason;
+	d->ask = decision->ask;
+	d->since = now;
+	return true;
+}
+
+void convergence_answered(struct desired *d, enum ask_refusal refusal)
+{
+	d->refusal = (uint8_t)refusal;
+}
+
+void convergence_minted(struct desired *d)
+{
+	d->phase = CONVERGENCE_ROLLING;
+}
+
+struct mono_ms convergence_deadline(const struct desired *d, uint64_t retry_ms)
+{
+	if (d->phase == CONVERGENCE_SETTLED || d->stuck)
+		return (struct mono_ms){ UINT64_MAX };
+	return (struct mono_ms){ d->since.v + retry_ms };
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The inside of struct master, shared by the files that make it up: master.c
+ * (the door), master_hosts.c (what hosts say), master_pump.c (what follows),
+ * master_status.c (views).
+ * Nobody else includes this.
+ */
+#ifndef BFENCE_MASTER_STATE_H
+#define BFENCE_MASTER_STATE_H
+
+#include "bridge.h"
+#include "convergence.h"
+#include "master.h"
+
+struct volume_state {
+	struct desired desired;
+	struct mono_ms deadline;	/* when to look again; UINT64_MAX */
+	uint64_t create_token;		/* an operator waits for durability */
+	uint32_t next_dirty;
+	uint32_t active_at;		/* place in active[], or INDEX_NONE */
+	int8_t holder;			/* slot of the line's primary, or -1 */
+	bool dirty;
+	bool no_candidate;		/* failover is due, nobody may */
+};
+
+struct host_state {
+	uint64_t lease_seq;		/* report to answer with a lease */
+	uint32_t sync_cursor;		/* next slot of the SYNC, INDEX_NONE */
+	uint32_t next_work;
+	bool greeted;			/* HELLO was accepted */
+	bool fresh;
+	bool sync_due;
+	bool sync_running;
+	bool want_inventory;
+	bool has_work;
+};
+
+struct master {
+	struct master_config config;
+	struct registry registry;
+	struct observation observation;
+	struct controller controller;
+	struct publisher *publisher;
+	struct bridge bridge;
+	struct volume_state *volumes;
+	struct host_state *hosts;
+	uint32_t dirty_head;		/* volumes to evaluate, in order */
+	uint32_t dirty_tail;
+	uint32_t work_head;		/* hosts to sync or to lease */
+	uint32_t *active;		/* volumes with a deadline */
+	uint32_t nr_active;
+	struct mono_ms next_tick;
+	bool group_in_flight;
+};
+
+/* master_hosts.c */
+void master_on_message(struct master *m, const struct master_event *event,
+		       struct master_update *update);
+void master_on_down(struct master *m, uint32_t host,
+		    struct master_update *update);
+
+/* master_pump.c */
+void master_mark(struct master *m, uint32_t vol);
+void master_mark_host(struct master *m, uint32_t host);
+void master_host_work(struct master *m, uint32_t host);
+void master_pump(struct master *m, struct mono_ms now,
+		 struct master_update *update);
+void master_note(struct master_update *update, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Room is the caller's to check. */
+struct master_send *master_new_send(struct master_update *update,
+				    uint32_t host, enum message_kind kind);
+const char *master_volume_name(const struct master *m, uint32_t vol);
+
+#endif

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Facts in, freshness out. Must never mint, decide, or know a line.
+ */
+#include "observation.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int observation_init(struct observation *o, const struct registry *r,
+		     uint64_t freshness_ms, uint64_t grace_ms,
+		     struct mono_ms now)
+{
+	memset(o, 0, sizeof(*o));
+	o->registry = r;
+	o->started = now;
+	o->freshness_ms = freshness_ms;
+	o->grace_ms = grace_ms;
+	o->hosts = calloc(r->hosts_max, sizeof(*o->hosts));
+	o->slots = calloc((size_t)r->volumes_max * REPLICA_SLOTS,
+			  sizeof(*o->slots));
+	if (o->hosts && o->slots)
+		return 0;
+	observation_exit(o);
+	return -ENOMEM;
+}
+
+void observation_exit(struct observation *o)
+{
+	free(o->hosts);
+	free(o->slots);
+	memset(o, 0, sizeof(*o));
+}
+
+void observation_up(struct observation *o, uint32_t host,
+		    const struct boot_id *boot)
+{
+	struct host_obs *h = &o->hosts[host];
+
+	h->connected = true;
+	h->complete = false;
+	h->digest_differs = false;
+	h->boot = *boot;
+	h->seq = 0;
+	/* A number that no slot carries voids every fact at once. */
+	h->inventory++;
+	h->digest = 0;
+}
+
+void observation_down(struct observation *o, uint32_t host)
+{
+	o->hosts[host].connected = false;
+}
+
+static bool is_present(const struct host_obs *h, const struct slot_obs *s)
+{
+	return s->inventory != 0 && s->inventory == h->inventory;
+}
+
+static bool slot_differs(const struct slot_obs *s, const struct slot_fact *fact)
+{
+	return s->state != fact->state || s->role != fact->role ||
+	       s->backing_ok != fact->backing_ok ||
+	       s->withdrawn != fact->withdrawn ||
+	       !addr_equal(&s->data_addr, &fact->data_addr) ||
+	       !addr_equal(&s->ctrl_addr, &fact->ctrl_addr) ||
+	       lineage_cmp(s->authority, fact->authority) ||
+	       lineage_cmp(s->floor, fact->floor) ||
+	       lineage_cmp(s->applied, fact->applied) ||
+	       lineage_cmp(s->served, fact->served) ||
+	       s->io_errors != fact->io_errors;
+}
+
+static void slot_store(struct slot_obs *s, const struct slot_fact *fact)
+{
+	s->state = (uint8_t)fact->state;
+	s->role = (uint8_t)fact->role;
+	s->backing_ok = fact->backing_ok;
+	s->withdrawn = fact->withdrawn;
+	s->data_addr = fact->data_addr;
+	s->ctrl_addr = fact->ctrl_addr;
+	s->authority = fact->authority;
+	s->floor = fact->floor;
+	s->applied = fact->applied;
+	s->served = fact->served;
+	s->io_errors = fact->io_errors;
+}
+
+/* True when the fact is about this host's own slot and says something new. */
+static bool take_fact(struct observation *o, uint32_t host,
+		      const struct slot_fact *fact, uint32_t *ret_vol)
+{
+	struct host_obs *h = &o->hosts[host];
+	int vol = registry_find_volume(o->registry, &fact->volume);
+	const struct registry_volume *volume;
+	struct slot_obs *s;
+	bool changed;
+	int slot;
+
+	if (vol < 0) {
+		h->nr_unknown++;
+		return false;
+	}
+	volume = &o->registry->volumes[vol];
+	slot = topology_slot_of_host(&volume->topology,
+				     &o->registry->hosts[host].id);
+	if (slot < 0 || volume->corrupt) {
+		h->nr_rogue++;
+		return false;
+	}
+	s = &o->slots[registry_slot((uint32_t)vol, slot)];
+	changed = !is_present(h, s) || slot_differs(s, fact);
+	if (is_present(h, s))
+		h->digest ^= s->digest;
+	slot_store(s, fact);
+	s->wrong_replica = !replica_id_equal(
+		&volume->topology.slots[slot].replica, &fact->replica);
+	s->digest = slot_fact_digest(fact);
+	s->inventory = h->inventory;
+	h->digest ^= s->digest;
+	*ret_vol = (uint32_t)vol;
+	return changed;
+}
+
+int observation_report(struct observation *o, uint32_t host,
+		       const struct report *report, struct mono_ms now,
+		       uint32_t *ret_changed)
+{
+	struct host_obs *h = &o->hosts[host];
+	int nr_changed = 0;
+
+	if (report->seq <= h->seq) {
+		h->nr_dropped++;
+		return -ESTALE;
+	}
+	if (!report->full && !h->complete)
+		return -EPROTO;
+	h->seq = report->seq;
+	h->last_heard = now;
+	h->heard = true;
+	if (report->full && report->first) {
+		h->inventory++;
+		h->digest = 0;
+		h->complete = false;
+	}
+	for (uint32_t i = 0; i < report->nr_slots; i++)
+		if (take_fact(o, host, &report->slots[i],
+			      &ret_changed[nr_changed]))
+			nr_changed++;
+	if (report->full && report->last) {
+		h->complete = true;
+		h->complete_since = now;
+	}
+	h->digest_differs = h->complete && h->digest != report->digest;
+	return nr_changed;
+}
+
+bool observation_proof(struct observation *o, uint32_t host,
+		       const struct proof *proof)
+{
+	int vol = registry_find_volume(o->registry, &proof->volume);
+	struct slot_obs *s;
+	int slot;
+
+	if (vol < 0)
+		return false;
+	slot = topology_slot_of_host(&o->registry->volumes[vol].topology,
+				     &o->registry->hosts[host].id);
+	if (slot < 0)
+		return false;
+	s = &o->slots[registry_slot((uint32_t)vol, slot)];
+	if (!is_present(&o->hosts[host], s))
+		return false;
+	/*
+	 * The digest stays the one of the last report: the replica tells the
+	 * same change in its next one, and only reports are compared.
+	 */
+	s->state = (uint8_t)proof->state;
+	s->authority = proof->lineage;
+	if (proof->floor_durable)
+		s->floor = proof->lineage;
+	if (proof->state != GATE_OPEN) {
+		s->applied = (struct lineage){ 0 };
+		s->role = ROLE_NONE;
+	}
+	return true;
+}
+
+bool observation_host_is_fresh(const struct observation *o, uint32_t host,
+			       struct mono_ms now)
+{
+	const struct host_obs *h = &o->hosts[host];
+
+	return h->heard && now.v - h->last_heard.v <= o->freshness_ms;
+}
+
+/* Until when a slot that was not reported is pending rather than partial. */
+static struct mono_ms partial_at(const struct observation *o, uint32_t vol,
+				 const struct host_obs *h)
+{
+	uint64_t since = o->registry->volumes[vol].known_since.v;
+
+	if (h->complete_since.v > since)
+		since = h->complete_since.v;
+	return (struct mono_ms){ since + o->grace_ms };
+}
+
+enum coverage observation_coverage(const struct observation *o, uint32_t vol,
+				   int slot, struct mono_ms now)
+{
+	uint32_t host = o->registry->volumes[vol].hosts[slot];
+	const struct host_obs *h = &o->hosts[host];
+
+	if (!h->heard)
+		return now.v - o->started.v < o->grace_ms ? COVERAGE_PENDING :
+							    COVERAGE_MISSING;
+	if (!observation_host_is_fresh(o, host, now))
+		return COVERAGE_STALE;
+	if (!h->complete)
+		return COVERAGE_PENDING;
+	if (is_present(h, &o->slots[registry_slot(vol, slot)]))
+		return COVERAGE_FRESH;
+	return now.v < partial_at(o, vol, h).v ? COVERAGE_PENDING :
+						 COVERAGE_PARTIAL;
+}
+
+const struct slot_obs *observation_slot(const struct observation *o,
+					uint32_t vol, int slot)
+{
+	uint32_t host = o->registry->volumes[vol].hosts[slot];
+	const struct slot_obs *s = &o->slots[registry_slot(vol, slot)];
+
+	return is_present(&o->hosts[host], s) ? s : NULL;
+}
+
+struct mono_ms observation_deadline(const struct observation *o, uint32_t vol,
+				    int slot, struct mono_ms now)
+{
+	const struct host_obs *h = &o->hosts[o->registry->volumes[vol].hosts[slot]];
+
+	switch (observation_coverage(o, vol, slot, now)) {
+	case COVERAGE_PENDING:
+		if (!h->heard)
+			return (struct mono_ms){ o->started.v + o->grace_ms };
+		if (!h->complete)
+			return (struct mono_ms){ h->last_heard.v +
+						 o->freshness_ms + 1 };
+		return partial_at(o, vol, h);
+	case COVERAGE_FRESH:
+	case COVERAGE_MISSING:
+	case COVERAGE_STALE:
+	case COVERAGE_PARTIAL:
+		break;
+	}
+	return (struct mono_ms){ UINT64_MAX };
+}

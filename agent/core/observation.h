@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the replicas said, and when this master heard it. Freshness is judged
+ * by the receiver's clock alone. Must never mint, decide, or know a line.
+ *
+ * A fact counts when its host is configured for that slot, speaks on its own
+ * authenticated connection, and has finished its inventory there.
+ */
+#ifndef BFENCE_OBSERVATION_H
+#define BFENCE_OBSERVATION_H
+
+#include "message.h"
+#include "registry.h"
+
+struct host_obs {
+	struct boot_id boot;
+	struct mono_ms last_heard;	/* the last report accepted */
+	struct mono_ms complete_since;
+	uint64_t seq;			/* of that report */
+	uint64_t digest;		/* XOR of the present slots' digests */
+	uint64_t nr_rogue;		/* claims to other hosts' slots */
+	uint64_t nr_unknown;		/* claims to volumes nobody knows */
+	uint64_t nr_dropped;		/* reports out of sequence */
+	uint32_t inventory;		/* counts inventories begun */
+	bool connected;
+	bool heard;			/* ever */
+	bool complete;			/* inventory ended on this connection */
+	bool digest_differs;		/* ask for an inventory */
+};
+
+/* One slot as its host reported it; ids are the registry's. */
+struct slot_obs {
+	uint32_t inventory;		/* of which it is part; 0 = never told */
+	uint8_t state;			/* enum gate_state */
+	uint8_t role;			/* enum role */
+	bool backing_ok;
+	bool withdrawn;
+	bool wrong_replica;		/* claims another replica id */
+	struct addr data_addr;
+	struct addr ctrl_addr;
+	struct lineage authority;
+	struct lineage floor;
+	struct lineage applied;
+	struct lineage served;
+	uint64_t io_errors;
+	uint64_t digest;
+};
+
+struct observation {
+	const struct registry *registry;	/* borrowed */
+	struct mono_ms started;
+	uint64_t freshness_ms;
+	uint64_t grace_ms;
+	struct host_obs *hosts;
+	struct slot_obs *slots;			/* by slot number */
+};
+
+/* How far the word of a slot's host can be relied on, now. */
+enum coverage {
+	COVERAGE_FRESH,
+	COVERAGE_PENDING,	/* silent or incomplete, within grace */
+	COVERAGE_MISSING,	/* never heard, grace over */
+	COVERAGE_STALE,		/* heard, but not within the window */
+	COVERAGE_PARTIAL,	/* heard, but not about this slot */
+};
+
+int observation_init(struct observation *o, const struct registry *r,
+		     uint64_t freshness_ms, uint64_t grace_ms,
+		     struct mono_ms now);
+void observation_exit(struct observation *o);
+
+/* A connection begins: what was said before on another one is void. */
+void observation_up(struct observation *o, uint32_t host,
+		    const struct boot_id *boot);
+void observation_down(struct observation *o, uint32_t host);
+
+/*
+ * Takes one report. The volumes whose facts changed go to ret_changed (room
+ * for MESSAGE_SLOTS_MAX). Returns their number; -ESTALE for a report out of
+ * sequence, -EPROTO for one before its inventory.
+ */
+int observation_report(struct observation *o, uint32_t host,
+		       const struct report *report, struct mono_ms now,
+		       uint32_t *ret_changed);
+
+/* A proof is a fact too. True when it changed the slot. */
+bool observation_proof(struct observation *o, uint32_t host,
+		       const struct proof *proof);
+
+bool observation_host_is_fresh(const struct observation *o, uint32_t host,
+			       struct mono_ms now);
+enum coverage observation_coverage(const struct observation *o, uint32_t vol,
+				   int slot, struct mono_ms now);
+/* The slot's fact, or NULL when none is part of the present inventory. */
+const struct slot_obs *observation_slot(const struct observation *o,
+					uint32_t vol, int slot);
+
+/* When the coverage of a slot of this host changes by silence alone. */
+struct mono_ms observation_deadline(const struct observation *o, uint32_t vol,
+				    int slot, struct mono_ms now);
+
+#endif

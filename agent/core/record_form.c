@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The form of a record: what record_encode() may be given and record_decode()
+ * gives. Must never know bytes, nor what other records say.
+ */
+#include "record.h"
+
+static bool volume_is_sound(const struct volume_id *id)
+{
+	struct volume_id parsed;
+
+	return volume_id_parse(id->s, &parsed) == 0 &&
+	       volume_id_equal(&parsed, id);
+}
+
+static bool volume_is_none(const struct volume_id *id)
+{
+	static const struct volume_id none;
+
+	return volume_id_equal(id, &none);
+}
+
+static bool host_is_sound(const struct host_id *id)
+{
+	struct host_id parsed;
+
+	return host_id_parse(id->s, &parsed) == 0 && host_id_equal(&parsed, id);
+}
+
+static bool replica_is_sound(const struct replica_id *id)
+{
+	struct replica_id parsed;
+
+	return replica_id_parse(id->s, &parsed) == 0 &&
+	       replica_id_equal(&parsed, id);
+}
+
+static bool replica_is_sound_or_none(const struct replica_id *id)
+{
+	static const struct replica_id none;
+
+	return replica_id_equal(id, &none) || replica_is_sound(id);
+}
+
+static bool addr_is_sound_or_none(const struct addr *addr)
+{
+	static const struct addr none;
+	struct addr parsed;
+
+	if (addr_equal(addr, &none))
+		return true;
+	return addr_parse(addr->s, &parsed) == 0 && addr_equal(&parsed, addr);
+}
+
+static bool lineage_is_sound(struct lineage l)
+{
+	return (l.epoch == 0) == (l.endpoint_version == 0);
+}
+
+static bool topology_is_sound(const struct topology *t)
+{
+	if (t->guard != GUARD_LEASE && t->guard != GUARD_QUORUM)
+		return false;
+	for (int i = 0; i < REPLICA_SLOTS; i++)
+		if (!replica_is_sound(&t->slots[i].replica) ||
+		    !host_is_sound(&t->slots[i].host))
+			return false;
+	return true;
+}
+
+static bool line_is_sound(const struct line *line)
+{
+	return lineage_is_sound(line->lineage) &&
+	       replica_is_sound_or_none(&line->primary) &&
+	       addr_is_sound_or_none(&line->data_addr) &&
+	       addr_is_sound_or_none(&line->ctrl_addr);
+}
+
+static bool floor_is_sound(const struct floor *floor)
+{
+	return replica_is_sound(&floor->replica) &&
+	       lineage_is_sound(floor->lineage) &&
+	       replica_is_sound_or_none(&floor->primary) &&
+	       lineage_is_sound(floor->served);
+}
+
+bool record_header_is_valid(const struct record *record)
+{
+	switch (record->kind) {
+	case RECORD_VOLUME:
+	case RECORD_TOMBSTONE:
+	case RECORD_FLOOR:
+		return volume_is_sound(&record->volume) &&
+		       record->write_seq != 0;
+	case RECORD_INCARNATION:
+		return volume_is_none(&record->volume) &&
+		       record->write_seq != 0;
+	case RECORD_MARKER:
+		return volume_is_none(&record->volume) &&
+		       record->write_seq == 0;
+	case RECORD_UNSPEC:
+		break;
+	}
+	return false;
+}
+
+static bool body_is_sound(const struct record *record)
+{
+	switch (record->kind) {
+	case RECORD_VOLUME:
+		return topology_is_sound(&record->volume_state.topology) &&
+		       line_is_sound(&record->volume_state.line);
+	case RECORD_FLOOR:
+		return floor_is_sound(&record->floor);
+	case RECORD_TOMBSTONE:
+	case RECORD_INCARNATION:
+	case RECORD_MARKER:
+		return true;
+	case RECORD_UNSPEC:
+		break;
+	}
+	return false;
+}
+
+bool record_is_valid(const struct record *record)
+{
+	return record_header_is_valid(record) && body_is_sound(record);
+}

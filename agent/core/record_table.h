@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The newest record of each volume of one log, found by its id. Must never
+ * know how the records got here, nor what they decide.
+ */
+#ifndef BFENCE_RECORD_TABLE_H
+#define BFENCE_RECORD_TABLE_H
+
+#include "record.h"
+
+#define RECORD_NO_SKIP	UINT32_MAX
+
+struct record_entry {
+	struct record record;	/* kind RECORD_UNSPEC: nothing known yet;
+				 * damaged: kind, volume, write_seq only */
+	uint64_t log_seq;	/* of its frame */
+	uint64_t group;		/* the last group that named it */
+	uint32_t skip;		/* what reload reports of it */
+	bool damaged;
+};
+
+struct record_table;
+
+/* Room for volumes_max volumes, and the entry of no volume, which holds the
+ * incarnation and is always there, first. */
+int record_table_new(size_t volumes_max, struct record_table **ret);
+void record_table_free(struct record_table *table);
+
+size_t record_table_nr(const struct record_table *table);
+struct record_entry *record_table_at(struct record_table *table, size_t at);
+
+/* The volume's entry, made if there is none; NULL when the table is full. */
+struct record_entry *record_table_take(struct record_table *table,
+				       const struct volume_id *volume);
+
+#endif

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The tables of volumes and hosts. Must never know what was
+ * observed or decided.
+ */
+#include "registry.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t *volume_place(const struct registry *r,
+			      const struct volume_id *id)
+{
+	const struct index_keys keys = {
+		.base = r->volumes,
+		.stride = sizeof(*r->volumes),
+		.size = sizeof(*id),
+	};
+
+	return index_place(&r->volume_index, &keys, id);
+}
+
+static uint32_t *host_place(const struct registry *r, const struct host_id *id)
+{
+	const struct index_keys keys = {
+		.base = r->hosts,
+		.stride = sizeof(*r->hosts),
+		.size = sizeof(*id),
+	};
+
+	return index_place(&r->host_index, &keys, id);
+}
+
+int registry_init(struct registry *r, uint32_t volumes_max, uint32_t hosts_max)
+{
+	size_t nr_slots = (size_t)volumes_max * REPLICA_SLOTS;
+
+	memset(r, 0, sizeof(*r));
+	r->volumes_max = volumes_max;
+	r->hosts_max = hosts_max;
+	r->volumes = calloc(volumes_max, sizeof(*r->volumes));
+	r->hosts = calloc(hosts_max, sizeof(*r->hosts));
+	r->next_slot = calloc(nr_slots, sizeof(*r->next_slot));
+	if (r->volumes && r->hosts && r->next_slot &&
+	    index_init(&r->volume_index, volumes_max) == 0 &&
+	    index_init(&r->host_index, hosts_max) == 0)
+		return 0;
+	registry_exit(r);
+	return -ENOMEM;
+}
+
+void registry_exit(struct registry *r)
+{
+	free(r->volumes);
+	free(r->hosts);
+	index_exit(&r->volume_index);
+	index_exit(&r->host_index);
+	free(r->next_slot);
+	memset(r, 0, sizeof(*r));
+}
+
+int registry_add_host(struct registry *r, const struct host_id *id,
+		      bool configured)
+{
+	uint32_t *place = host_place(r, id);
+	struct registry_host *host;
+
+	if (*place == INDEX_NONE) {
+		if (r->nr_hosts == r->hosts_max)
+			return -ENOSPC;
+		*place = r->nr_hosts++;
+		host = &r->hosts[*place];
+		host->id = *id;
+		host->first_slot = INDEX_NONE;
+	}
+	r->hosts[*place].configured |= configured;
+	return (int)*place;
+}
+
+int registry_find_host(const struct registry *r, const struct host_id *id)
+{
+	uint32_t at = *host_place(r, id);
+
+	return at == INDEX_NONE ? -ENOENT : (int)at;
+}
+
+int registry_find_volume(const struct registry *r, const struct volume_id *id)
+{
+	uint32_t at = *volume_place(r, id);
+
+	return at == INDEX_NONE ? -ENOENT : (int)at;
+}
+
+static int add_volume(struct registry *r, const struct volume_id *id,
+		      struct mono_ms now)
+{
+	uint32_t *place = volume_place(r, id);
+	struct registry_volume *volume;
+
+	if (*place != INDEX_NONE)
+		return -EEXIST;
+	if (r->nr_volumes == r->volumes_max)
+		return -ENOSPC;
+	*place = r->nr_volumes++;
+	volume = &r->volumes[*place];
+	volume->id = *id;
+	volume->known_since = now;
+	for (int i = 0; i < REPLICA_SLOTS; i++)
+		volume->hosts[i] = INDEX_NONE;
+	return (int)*place;
+}
+
+static void link_slot(struct registry *r, uint32_t vol, int slot, uint32_t host)
+{
+	uint32_t nr = registry_slot(vol, slot);
+
+	r->volumes[vol].hosts[slot] = host;
+	r->next_slot[nr] = r->hosts[host].first_slot;
+	r->hosts[host].first_slot = nr;
+	r->hosts[host].nr_slots++;
+}
+
+int registry_add_volume(struct registry *r, const struct volume_id *id,
+			const struct topology *topology, struct mono_ms now)
+{
+	int hosts[REPLICA_SLOTS];
+	int vol;
+
+	for (int i = 0; i < REPLICA_SLOTS; i++) {
+		hosts[i] = registry_add_host(r, &topology->slots[i].host, false);
+		if (hosts[i] < 0)
+			return hosts[i];
+	}
+	vol = add_volume(r, id, now);
+	if (vol < 0)
+		return vol;
+	r->volumes[vol].topology = *topology;
+	for (int i = 0; i < REPLICA_SLOTS; i++)
+		link_slot(r, (uint32_t)vol, i, (uint32_t)hosts[i]);
+	return vol;
+}
+
+int registry_add_corrupt(struct registry *r, const struct volume_id *id,
+			 struct mono_ms now)
+{
+	int vol = add_volume(r, id, now);
+
+	if (vol >= 0)
+		r->volumes[vol].corrupt = true;
+	return vol;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Which volumes and hosts there are, by small index, and which slots a host
+ * holds. The accepted topology and nothing that was observed. Must never know
+ * a line, a fact or a time but when a volume became known.
+ *
+ * All memory is taken by registry_init(); a full table is -ENOSPC.
+ */
+#ifndef BFENCE_REGISTRY_H
+#define BFENCE_REGISTRY_H
+
+#include "index.h"
+#include "types.h"
+
+struct registry_volume {
+	struct volume_id id;		/* first: looked up by it */
+	struct topology topology;
+	uint32_t hosts[REPLICA_SLOTS];	/* index of each slot's host */
+	struct mono_ms known_since;
+	bool corrupt;			/* record damaged: topology unknown */
+};
+
+struct registry_host {
+	struct host_id id;		/* first: looked up by it */
+	bool configured;		/* has a key; else only named by slots */
+	uint32_t first_slot;		/* head of its slots, or INDEX_NONE */
+	uint32_t nr_slots;
+};
+
+struct registry {
+	uint32_t volumes_max;
+	uint32_t hosts_max;
+	uint32_t nr_volumes;
+	uint32_t nr_hosts;
+	struct registry_volume *volumes;
+	struct registry_host *hosts;
+	struct index volume_index;	/* by id */
+	struct index host_index;
+	uint32_t *next_slot;		/* by slot number, same host */
+};
+
+int registry_init(struct registry *r, uint32_t volumes_max,
+		  uint32_t hosts_max);
+void registry_exit(struct registry *r);
+
+/* Index of the host, added when new; -ENOSPC. */
+int registry_add_host(struct registry *r, const struct host_id *id,
+		      bool configured);
+int registry_find_host(const struct registry *r, const struct host_id *id);
+
+/*
+ * Index of the new volume; -EEXIST, -ENOSPC. Hosts that nobody configured
+ * are added as such, since a reloaded record is the truth about its slots.
+ */
+int registry_add_volume(struct registry *r, const struct volume_id *id,
+			const struct topology *topology, struct mono_ms now);
+/* The same for a volume of which only the name survived. */
+int registry_add_corrupt(struct registry *r, const struct volume_id *id,
+			 struct mono_ms now);
+int registry_find_volume(const struct registry *r, const struct volume_id *id);
+
+/* A slot number names one slot of one volume. */
+static inline uint32_t registry_slot(uint32_t vol, int slot)
+{
+	return vol * REPLICA_SLOTS + (uint32_t)slot;
+}
+
+#endif

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Two passes over the frames of a log: how far it is known synced, then each
+ * frame by the rule of its side of that mark. Must never know a file.
+ */
+#include "reload.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One frame, decoded, at its place. */
+struct frame {
+	uint64_t offset;
+	uint64_t seq;		/* that its place asks for */
+	enum record_verdict verdict;
+	unsigned int version;
+	struct record record;
+	struct record_frame at;
+};
+
+int reload_init(struct reload *r, size_t volumes_max)
+{
+	int ret;
+
+	memset(r, 0, sizeof(*r));
+	ret = record_table_new(volumes_max, &r->table);
+	if (ret)
+		return ret;
+	/* One a volume, one a frame of the last group. */
+	r->skips_max = volumes_max + RECORD_GROUP_MAX;
+	r->skips = calloc(r->skips_max, sizeof(*r->skips));
+	if (!r->skips) {
+		reload_exit(r);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void reload_exit(struct reload *r)
+{
+	record_table_free(r->table);
+	free(r->skips);
+	memset(r, 0, sizeof(*r));
+}
+
+static int refuse(struct reload *r, int code, uint64_t offset,
+		  const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static int refuse(struct reload *r, int code, uint64_t offset,
+		  const char *format, ...)
+{
+	va_list args;
+
+	r->bad_offset = offset;
+	va_start(args, format);
+	vsnprintf(r->bad_reason, sizeof(r->bad_reason), format, args);
+	va_end(args);
+	return code;
+}
+
+static struct frame frame_at(const struct reload *r, const uint8_t *image,
+			     size_t at)
+{
+	const uint8_t *bytes = image + at * RECORD_FRAME_SIZE;
+	struct frame f = {
+		.offset = (uint64_t)at * RECORD_FRAME_SIZE,
+		.seq = r->first_seq + at,
+	};
+
+	f.verdict = record_decode(bytes, &f.record, &f.at);
+	if (f.verdict == RECORD_BAD_VERSION)
+		f.version = record_format_version(bytes);
+	return f;
+}
+
+static bool header_is_sound(const struct frame *f)
+{
+	return f->verdict == RECORD_OK || f->verdict == RECORD_BAD_BODY;
+}
+
+static bool is_in_place(const struct reload *r, const struct frame *f)
+{
+	return store_id_equal(&f->at.store, &r->store) &&
+	       f->at.log_seq == f->seq;
+}
+
+/* --- how far -------------------------------------------------------------- */
+
+static int refuse_version(struct reload *r, const struct frame *f)
+{
+	return refuse(r, -EPROTONOSUPPORT, f->offset,
+		      "frame of format version %u, this program knows %d",
+		      f->version, RECORD_FORMAT_VERSION);
+}
+
+/* Each log is made with its opening frame already synced. */
+static int judge_opening(struct reload *r, const uint8_t *image,
+			 size_t nr_frames)
+{
+	struct frame f;
+
+	if (nr_frames == 0)
+		return refuse(r, -EBADMSG, 0, "the log is empty");
+	f = frame_at(r, image, 0);
+	if (f.verdict == RECORD_BAD_VERSION)
+		return refuse_version(r, &f);
+	if (f.verdict != RECORD_OK || f.record.kind != RECORD_MARKER ||
+	    f.at.durable_through < f.at.log_seq)
+		return refuse(r, -EBADMSG, 0,
+			      "the log does not begin with its opening frame");
+	if (f.record.marker.nr_frames != nr_frames)
+		return refuse(r, -EBADMSG, 0,
+			      "the log was made with %" PRIu64
+			      " frames and has %zu",
+			      f.record.marker.nr_frames, nr_frames);
+	r->store = f.at.store;
+	r->first_seq = f.at.log_seq;
+	return 0;
+}
+
+static int find_last_group(struct reload *r, const uint8_t *image,
+			   size_t nr_frames)
+{
+	uint64_t end = r->first_seq + nr_frames;
+
+	r->durable_through = 0;
+	r->last_seq = 0;
+	for (size_t i = 0; i < nr_frames; i++) {
+		struct frame f = frame_at(r, image, i);
+
+		if (!header_is_sound(&f) || !is_in_place(r, &f))
+			continue;
+		if (f.at.durable_through > r->durable_through)
+			r->durable_through = f.at.durable_through;
+		if (f.at.group_last > r->last_seq)
+			r->last_seq = f.at.group_last;
+	}
+	if (r->last_seq < r->durable_through)
+		r->last_seq = r->durable_through;
+	if (r->last_seq >= end)
+		return refuse(r, -EBADMSG,
+			      (uint64_t)nr_frames * RECORD_FRAME_SIZE,
+			      "gap: frames up to log_seq %" PRIu64
+			      " are promised and the log ends at %" PRIu64,
+			      r->last_seq, end - 1);
+	if (r->last_seq - r->durable_through > RECORD_GROUP_MAX)
+		return refuse(r, -EBADMSG,
+			      (r->durable_through + 1 - r->first_seq) *
+				      RECORD_FRAME_SIZE,
+			      "gap: log_seq %" PRIu64 " to %" PRIu64
+			      " are more than one group, none known synced",
+			      r->durable_through + 1, r->last_seq);
+	return 0;
+}
+
+/* --- each frame ------------------------------------------------------------ */
+
+static struct store_skip *skip_new(struct reload *r)
+{
+	assert(r->nr_skips < r->skips_max);
+	return &r->skips[r->nr_skips++];
+}
+
+/* The volume has lost its newest record: no older one is served for it. */
+static void take_damaged(struct reload *r, struct record_entry *entry,
+			 const struct frame *f, const char *what)
+{
+	struct store_skip *skip;
+	uint64_t write_seq = entry->record.write_seq;
+
+	if (f->record.write_seq > write_seq)
+		write_seq = f->record.write_seq;
+	entry->record = (struct record){ .kind = f->record.kind,
+					 .volume = f->record.volume,
+					 .write_seq = write_seq };
+	entry->log_seq = f->seq;
+	entry->damaged = true;
+	if (entry->skip == RECORD_NO_SKIP) {
+		entry->skip = (uint32_t)r->nr_skips;
+		skip_new(r);
+	}
+	skip = &r->skips[entry->skip];
+	skip->class = STORE_SKIP_CORRUPT;
+	skip->volume = f->record.volume;
+	skip->offset = f->offset;
+	snprintf(skip->reason, sizeof(skip->reason),
+		 "%s, log_seq %" PRIu64 ", write_seq %" PRIu64, what, f->seq,
+		 f->record.write_seq);
+}
+
+static void take_sound(struct reload *r, struct record_entry *entry,
+		       const struct frame *f)
+{
+	if (entry->damaged) {
+		struct store_skip *skip = &r->skips[entry->skip];
+
+		memset(&skip->volume, 0, sizeof(skip->volume));
+		snprintf(skip->reason, sizeof(skip->reason),
+			 "damaged record of volume %s, superseded by log_seq %"
+			 PRIu64, f->record.volume.s, f->seq);
+	}
+	entry->damaged = false;
+	entry->record = f->record;
+	entry->log_seq = f->seq;
+}
+
+static int take(struct reload *r, const struct frame *f)
+{
+	struct record_entry *entry;
+	bool damaged = f->verdict == RECORD_BAD_BODY;
+
+	if (damaged && f->record.volume.s[0] == '\0')
+		return refuse(r, -EBADMSG, f->offset,
+			      "damaged record that belongs to no volume, log_seq %"
+			      PRIu64, f->seq);
+	if (f->record.kind == RECORD_MARKER)
+		return 0;
+	entry = record_table_take(r->table, &f->record.volume);
+	if (!entry)
+		return refuse(r, -ENOSPC, f->offset,
+			      "volume %s is one more than the configured %zu",
+			      f->record.volume.s,
+			      record_table_nr(r->table) - 1);
+	if (damaged)
+		take_damaged(r, entry, f, "body damaged");
+	else if (f->record.write_seq > entry->record.write_seq)
+		take_sound(r, entry, f);
+	else if (f->record.volume.s[0] != '\0')
+		take_damaged(r, entry, f, "write_seq does not rise");
+	else
+		return refuse(r, -EBADMSG, f->offset,
+			      "the incarnation's write_seq %" PRIu64
+			      " does not rise", f->record.write_seq);
+	return 0;
+}
+
+static int judge_zero(struct reload *r, const struct frame *f)
+{
+	struct store_skip *skip;
+
+	if (f->seq <= r->durable_through)
+		return refuse(r, -EBADMSG, f->offset,
+			      "gap: log_seq %" PRIu64 " is a frame of zeros, "
+			      "synced was all through %" PRIu64,
+			      f->seq, r->durable_through);
+	if (f->seq > r->last_seq)
+		return 0;	/* spare space */
+	r->has_news = true;
+	skip = skip_new(r);
+	skip->class = STORE_SKIP_UNWRITTEN;
+	skip->offset = f->offset;
+	snprintf(skip->reason, sizeof(skip->reason),
+		 "log_seq %" PRIu64 " of the last group never reached the disk",
+		 f->seq);
+	return 0;
+}
+
+/* Only one group is ever in flight, so above the mark all frames agree. */
+static int judge_place(struct reload *r, const struct frame *f)
+{
+	if (!store_id_equal(&f->at.store, &r->store))
+		return refuse(r, -EBADMSG, f->offset,
+			      "frame of a foreign store, log_seq %" PRIu64,
+			      f->at.log_seq);
+	if (f->at.log_seq != f->seq)
+		return refuse(r, -EBADMSG, f->offset,
+			      "gap: log_seq %" PRIu64 " where %" PRIu64
+			      " belongs", f->at.log_seq, f->seq);
+	if (f->seq > r->durable_through &&
+	    (f->at.durable_through != r->durable_through ||
+	     f->at.group_last != r->last_seq))
+		return refuse(r, -EBADMSG, f->offset,
+			      "gap: log_seq %" PRIu64
+			      " is above durable_through %" PRIu64
+			      " and not of the last group", f->seq,
+			      r->durable_through);
+	return 0;
+}
+
+static int judge(struct reload *r, const struct frame *f)
+{
+	int ret;
+
+	switch (f->verdict) {
+	case RECORD_ZERO:
+		return judge_zero(r, f);
+	case RECORD_BAD_VERSION:
+		return refuse_version(r, f);
+	case RECORD_BAD_HEADER:
+		return refuse(r, -EBADMSG, f->offset,
+			      "damage that no volume can be blamed for, where log_seq %"
+			      PRIu64 " belongs", f->seq);
+	case RECORD_BAD_BODY:
+	case RECORD_OK:
+		break;
+	}
+	ret = judge_place(r, f);
+	if (ret)
+		return ret;
+	if (f->seq > r->durable_through && f->record.kind != RECORD_MARKER)
+		r->has_news = true;
+	return take(r, f);
+}
+
+int reload_judge(struct reload *r, const uint8_t *image, size_t nr_frames)
+{
+	int ret = judge_opening(r, image, nr_frames);
+
+	if (ret == 0)
+		ret = find_last_group(r, image, nr_frames);
+	for (size_t i = 0; ret == 0 && i < nr_frames; i++) {
+		struct frame f = frame_at(r, image, i);
+
+		ret = judge(r, &f);
+	}
+	return ret;
+}

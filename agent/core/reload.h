@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The judgement of a log image: which record of each volume is the newest,
+ * what was skipped and why, or why the log must not be served. Pure: frames
+ * in, verdict out. Must never know a file.
+ *
+ * A log opens with a marker that says how many frames it has. Frames follow
+ * by log_seq, one a place. What is not above the highest durable_through was
+ * synced: there every flaw is damage. Above it lies the last group alone; its
+ * zero frames never reached the disk, its sound ones are adopted. Damage in a
+ * body whose header is sound costs that volume and no other; a later sound
+ * record of the volume, higher in write_seq, is its whole state and ends the
+ * damage. All other damage is nobody's, and the log is refused.
+ */
+#ifndef BFENCE_RELOAD_H
+#define BFENCE_RELOAD_H
+
+#include "record_table.h"
+
+enum store_skip_class {
+	STORE_SKIP_CORRUPT,	/* body damaged: AuthorityRecordCorrupt */
+	STORE_SKIP_UNWRITTEN,	/* last group never reached the disk */
+};
+
+struct store_skip {
+	enum store_skip_class class;
+	struct volume_id volume;	/* whose newest record is lost; empty
+					 * when no volume has lost any */
+	uint64_t offset;		/* of the frame in the log, bytes */
+	char reason[160];
+};
+
+struct reload {
+	/* Sized by reload_init(). */
+	struct record_table *table;
+	struct store_skip *skips;
+	size_t nr_skips;
+	size_t skips_max;
+	/* Filled by reload_judge(), when it returns 0. */
+	struct store_id store;
+	uint64_t first_seq;		/* log_seq of the first frame */
+	uint64_t durable_through;
+	uint64_t last_seq;		/* end of the last group, frames of
+					 * zeros included */
+	bool has_news;			/* above durable_through: not only
+					 * a marker */
+	/* Filled by reload_judge(), when it refuses. */
+	uint64_t bad_offset;
+	char bad_reason[160];
+};
+
+int reload_init(struct reload *r, size_t volumes_max);
+void reload_exit(struct reload *r);
+
+/*
+ * Once after reload_init(). 0; -EBADMSG for damage that no volume can be
+ * blamed for, -EPROTONOSUPPORT for a later format version, -ENOSPC for more
+ * volumes than volumes_max; then bad_offset and bad_reason say where and why.
+ * Borrows the image.
+ */
+int reload_judge(struct reload *r, const uint8_t *image, size_t nr_frames);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The body of an operator's ask, from bytes to checked names. Must never know
+ * whether the ask can be granted.
+ */
+#ifndef BFENCE_API_ASK_H
+#define BFENCE_API_ASK_H
+
+#include "core/types.h"
+#include "err.h"
+
+struct api_ask {
+	struct volume_id volume;
+	struct host_id hosts[REPLICA_SLOTS];
+	enum guard guard;		/* GUARD_LEASE unless it is named */
+};
+
+/* -EINVAL: the sentence names the field and the value. */
+int api_ask_parse(const char *bytes, size_t len, struct api_ask *ret,
+		  struct err *err);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The durable log of a directory that one process owns: lock, reload, group
+ * commit on the loop's io_uring, compaction. Serves the master's authority
+ * and a replica's floors alike. Must never know what a record decides.
+ *
+ * DIR/lock     exclusive flock for the life of the process; holds its pid.
+ *              DIR itself is locked too, should somebody remove the file
+ * DIR/log      frames of record.h, spare space zeroed ahead; judged by the
+ *              rules of reload.h
+ * DIR/log.new  the next log while it is made; removed when left over
+ *
+ * Order: store_open() reloads everything, and makes what it adopted durable,
+ * before it returns. store_commit() makes one group durable with one write
+ * and one fdatasync; one group is in flight at a time. A second after the
+ * last one a marker frame says that it was synced. A full log is replaced by
+ * one of the newest records alone, waiting. After a failed write or fdatasync
+ * the store is closed for good: every later commit is -EROFS, no retry.
+ */
+#ifndef BFENCE_STORE_H
+#define BFENCE_STORE_H
+
+#include "core/record.h"
+#include "core/reload.h"
+#include "edge/loop.h"
+#include "err.h"
+
+#define STORE_GROUP_MAX		RECORD_GROUP_MAX	/* records */
+
+struct store;
+
+struct store_config {
+	const char *dir;		/* borrowed; created 0700 if absent */
+	size_t volumes_max;
+};
+
+/*
+ * Gives an open, locked, reloaded store. -EBUSY: the sentence names the pid
+ * that holds it. -EBADMSG: damage that no volume can be blamed for, with its
+ * offset. -EPROTONOSUPPORT: a later format. -ENOSPC: more volumes than
+ * volumes_max. Borrows the loop, which lives until store_close().
+ */
+int store_open(const struct store_config *config, struct loop *loop,
+	       struct store **ret, struct err *err);
+
+/*
+ * NULL is fine; not from a done(). A commit in flight is not reported any
+ * more: its records are adopted or skipped by the next reload, as after a
+ * crash. The lock is free when this returns, with a commit in flight when
+ * that has ended; the last memory goes with the last op in the loop.
+ */
+void store_close(struct store *store);
+
+struct store_id store_identity(const struct store *store);
+
+/* The newest valid record of each volume, none for the volumes of
+ * store_skips(). Borrowed until the next commit or call. */
+size_t store_records(const struct store *store, const struct record **ret);
+/* Kind RECORD_UNSPEC when there is none. */
+struct record store_incarnation(const struct store *store);
+/* What the reload skipped; a superseded damage names no volume. */
+size_t store_skips(const struct store *store, const struct store_skip **ret);
+
+/*
+ * Makes the group durable; done(op, res) follows on the loop: 0, or the
+ * negative errno after which the store is closed for good. -EBUSY while one
+ * is in flight, -EINVAL for an empty or oversize group, two records of one
+ * volume, an invalid record or a write_seq that does not rise, -ENOSPC for
+ * one volume too many; these change nothing that is served or durable.
+ * -EROFS: closed for good before; any other errno: closed for good now.
+ * Borrows the records for the call only.
+ */
+int store_commit(struct store *store, const struct record *records, size_t nr,
+		 struct loop_op *op);
+
+/* The same, waiting, for use before the loop runs (incarnation at start). */
+int store_commit_now(struct store *store, const struct record *record);
+
+#endif

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Group commit: one write linked with one fdatasync on the loop, one such
+ * pair in flight, and the marker that follows at an idle moment. Must never
+ * know what a record decides.
+ */
+#include "store.h"
+#include "store_state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "edge/clock.h"
+
+static void on_timer(struct loop_op *op, int res);
+
+bool store_group_flies(const struct store *store)
+{
+	return store->write_op.in_flight || store->sync_op.in_flight;
+}
+
+bool store_group_is_held(const struct store *store)
+{
+	return store_group_flies(store) || store->timer.in_flight;
+}
+
+void store_group_arm(struct store *store)
+{
+	if (!store->behind || store->closed || store->timer.in_flight)
+		return;
+	loop_timer(store->loop, &store->timer,
+		   store->idle_since + STORE_MARKER_MS);
+}
+
+/* --- what a caller gives --------------------------------------------------- */
+
+/* The entry is made at once, so that what is synced has its place. */
+static int check_one(struct store *store, const struct record *record)
+{
+	struct record_entry *entry;
+
+	if (!record_is_valid(record) || record->kind == RECORD_MARKER)
+		return -EINVAL;
+	entry = record_table_take(store->reload.table, &record->volume);
+	if (!entry)
+		return -ENOSPC;
+	if (entry->group == store->group_count ||
+	    record->write_seq <= entry->record.write_seq)
+		return -EINVAL;
+	entry->group = store->group_count;
+	return 0;
+}
+
+static int take_group(struct store *store, const struct record *records,
+		      size_t nr)
+{
+	if (nr == 0 || nr > RECORD_GROUP_MAX)
+		return -EINVAL;
+	store->group_count++;
+	for (size_t i = 0; i < nr; i++) {
+		int ret = check_one(store, &records[i]);
+
+		if (ret)
+			return ret;
+	}
+	memcpy(store->group, records, nr * sizeof(*records));
+	store->nr_group = nr;
+	return 0;
+}
+
+static void encode(struct store *store, const struct record *records,
+		   size_t nr)
+{
+	struct record_frame at = { .store = store->reload.store,
+				   .log_seq = store->next_seq,
+				   .durable_through = store->next_seq - 1,
+				   .group_last = store->next_seq + nr - 1 };
+
+	for (size_t i = 0; i < nr; i++, at.log_seq++)
+		record_encode(&records[i], &at,
+			      store->frames + i * RECORD_FRAME_SIZE);
+}
+
+static int make_room(struct store *store, size_t nr)
+{
+	uint64_t end = store->first_seq + store->nr_frames;
+	int ret;
+
+	if (store->next_seq + nr <= end)
+		return 0;
+	ret = store_log_compact(store);
+	if (ret) {
+		store->closed = true;
+		return ret;
+	}
+	assert(store->next_seq + nr <= store->first_seq + store->nr_frames);
+	return 0;
+}
+
+/* The group is synced: now its records are the newest. */
+static void apply(struct store *store)
+{
+	for (size_t i = 0; i < store->nr_group; i++) {
+		const struct record *record = &store->group[i];
+		struct record_entry *entry =
+			record_table_take(store->reload.table, &record->volume);
+
+		assert(entry);
+		assert(record->write_seq > entry->record.write_seq);
+		entry->record = *record;
+		entry->log_seq = store->next_seq + i;
+		entry->damaged = false;
+	}
+	store->next_seq += store->nr_group;
+	store->idle_since = clock_now().v;
+	store->behind = true;
+}
+
+/* --- on the loop ------------------------------------------------------------ */
+
+static int fly(struct store *store, const struct record *records, size_t nr)
+{
+	uint64_t offset = store_log_offset(store, store->next_seq);
+	struct io_uring_sqe *sqe;
+
+	encode(store, records, nr);
+	store->nr_flying = nr;
+	loop_reserve(store->loop, 2);
+	sqe = loop_sqe(store->loop, &store->write_op);
+	io_uring_prep_write(sqe, store->log_fd, store->frames,
+			    (unsigned int)(nr * RECORD_FRAME_SIZE), offset);
+	sqe->flags |= IOSQE_IO_LINK;
+	sqe = loop_sqe(store->loop, &store->sync_op);
+	io_uring_prep_fsync(sqe, store->log_fd, IORING_FSYNC_DATASYNC);
+	if (store_group_flies(store))
+		return 0;
+	/* The loop ends and takes nothing any more. */
+	store->closed = true;
+	return -ECANCELED;
+}
+
+static int fly_group(struct store *store)
+{
+	int ret = make_room(store, store->nr_group);
+
+	if (ret)
+		return ret;
+	store->marker_flies = false;
+	return fly(store, store->group, store->nr_group);
+}
+
+static void tell(struct store *store, int error)
+{
+	struct loop_op *op = store->waiter;
+
+	store->waiter = NULL;
+	op->in_flight = false;
+	op->done(op, error);
+}
+
+static int result(const struct store *store)
+{
+	if (store->write_res < 0)
+		return store->write_res;
+	if ((size_t)store->write_res != store->nr_flying * RECORD_FRAME_SIZE)
+		return -EIO;
+	return store->sync_res;
+}
+
+/* The last thing that each way does is tell(), whose callee may commit. */
+static void finish(struct store *store)
+{
+	int error = result(store);
+
+	if (store->ended) {
+		store_release(store);
+		return;
+	}
+	if (error)
+		store->closed = true;
+	else if (store->marker_flies)
+		store->next_seq++;
+	else
+		apply(store);
+	if (!error && store->marker_flies) {
+		store->behind = false;
+		if (store->waiter)
+			error = fly_group(store);
+		if (!error)
+			return;
+	}
+	store_group_arm(store);
+	if (store->waiter)
+		tell(store, error);
+}
+
+static void on_write(struct loop_op *op, int res)
+{
+	struct store *store = loop_container(op, struct store, write_op);
+
+	store->write_res = res;
+	if (!store_group_flies(store))
+		finish(store);
+}
+
+static void on_sync(struct loop_op *op, int res)
+{
+	struct store *store = loop_container(op, struct store, sync_op);
+
+	store->sync_res = res;
+	if (!store_group_flies(store))
+		finish(store);
+}
+
+/* A full log is compacted instead: the new one says that all is synced. */
+static void write_marker(struct store *store)
+{
+	static const struct record marker = { .kind = RECORD_MARKER };
+
+	if (make_room(store, 1) || !store->behind)
+		return;
+	store->marker_flies = true;
+	fly(store, &marker, 1);
+}
+
+static void on_timer(struct loop_op *op, int res)
+{
+	struct store *store = loop_container(op, struct store, timer);
+
+	if (store->ended) {
+		store_release(store);
+		return;
+	}
+	/* A group in flight arms the timer anew when it is done. */
+	if (res != -ETIME || store->closed || store_group_flies(store))
+		return;
+	if (clock_now().v < store->idle_since + STORE_MARKER_MS)
+		store_group_arm(store);
+	else if (store->behind)
+		write_marker(store);
+}
+
+void store_group_init(struct store *store)
+{
+	store->write_op.done = on_write;
+	store->sync_op.done = on_sync;
+	store->timer.done = on_timer;
+	store->idle_since = clock_now().v;
+}
+
+/* --- the doors -------------------------------------------------------------- */
+
+int store_commit(struct store *store, const struct record *records, size_t nr,
+		 struct loop_op *op)
+{
+	int ret;
+
+	assert(op->done);
+	assert(!op->in_flight);
+	if (store->closed)
+		return -EROFS;
+	if (store->waiter)
+		return -EBUSY;
+	ret = take_group(store, records, nr);
+	/* Behind a marker in flight it is the marker's end that sends it. */
+	if (ret == 0 && !store_group_flies(store))
+		ret = fly_group(store);
+	if (ret)
+		return ret;
+	store->waiter = op;
+	op->in_flight = true;
+	return 0;
+}
+
+int store_commit_now(struct store *store, const struct record *record)
+{
+	int ret;
+
+	if (store->closed)
+		return -EROFS;
+	if (store_group_flies(store))
+		return -EBUSY;
+	ret = take_group(store, record, 1);
+	if (ret == 0)
+		ret = make_room(store, 1);
+	if (ret)
+		return ret;
+	encode(store, store->group, 1);
+	ret = store_log_append(store, store->frames, 1);
+	if (ret) {
+		store->closed = true;
+		return ret;
+	}
+	apply(store);
+	store_group_arm(store);
+	return 0;
+}

@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The scripted hosts around a production master core. Must never reach into
+ * the master: it is driven and read through its public door alone.
+ */
+#include "world.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void step(struct world *w, struct master_event *event);
+
+static void feed(struct world *w, enum master_event_type type, int host,
+		 const struct message *message)
+{
+	struct master_event event = { .type = type, .now = w->now,
+				      .host = (uint32_t)host };
+
+	event.message = message;
+	step(w, &event);
+}
+
+static int volume_index(const struct volume_id *id)
+{
+	return id->s[1] - '1';	/* volumes are named v1 .. v4 */
+}
+
+static void note_all(struct world *w)
+{
+	for (unsigned int i = 0; i < w->update->nr_notes; i++) {
+		size_t used = strlen(w->trace);
+
+		snprintf(w->trace + used, sizeof(w->trace) - used,
+			 "[%6llu] %s\n", (unsigned long long)w->now.v,
+			 w->update->notes[i].text);
+	}
+}
+
+/* --- a host's half ---------------------------------------------------------- */
+
+static void ack(struct world *w, int host, const struct command *c, int error)
+{
+	struct slot_fact *fact = &w->hosts[host].facts[volume_index(&c->volume)];
+	static struct message m;
+
+	memset(&m, 0, sizeof(m));
+	m.kind = MESSAGE_ACK;
+	m.ack.kind = c->kind;
+	m.ack.asked = c->lineage;
+	m.ack.error = error;
+	if (error)
+		snprintf(m.ack.reason, sizeof(m.ack.reason), "scripted");
+	m.ack.proof.volume = c->volume;
+	m.ack.proof.replica = fact->replica;
+	m.ack.proof.lineage = fact->authority;
+	m.ack.proof.state = fact->state;
+	m.ack.proof.drained = true;
+	m.ack.proof.floor_durable = true;
+	feed(w, MASTER_MESSAGE, host, &m);
+}
+
+static void obey(struct world *w, int host, const struct command *c)
+{
+	struct world_host *h = &w->hosts[host];
+	int v = volume_index(&c->volume);
+	struct slot_fact *fact = &h->facts[v];
+	int order = lineage_cmp(c->lineage, fact->authority);
+
+	if (h->refuses || order < 0) {
+		ack(w, host, c, order < 0 ? -ESTALE : -EIO);
+		return;
+	}
+	if (c->kind == COMMAND_FENCE && order > 0) {
+		fact->authority = c->lineage;
+		fact->floor = c->lineage;
+		fact->state = GATE_CLOSED;
+		fact->role = ROLE_NONE;
+		fact->applied = (struct lineage){ 0 };
+	} else if (c->kind == COMMAND_OPEN) {
+		assert(order == 0);
+		assert(!c->leased || h->lease_until > w->now.v);
+		fact->state = GATE_OPEN;
+		fact->applied = c->lineage;
+		fact->role = replica_id_equal(&c->primary, &fact->replica) ?
+				     ROLE_PRIMARY :
+				     ROLE_CANDIDATE;
+		h->leased[v] = c->leased;
+		if (!c->late)
+			fact->served = c->lineage;
+	}
+	ack(w, host, c, 0);
+	world_report(w, host, false);
+}
+
+static void hold(struct world *w, int host, const struct sync *sync)
+{
+	struct world_host *h = &w->hosts[host];
+
+	for (uint32_t i = 0; i < sync->nr_slots; i++) {
+		int v = volume_index(&sync->slots[i].volume);
+
+		if (h->held[v])
+			continue;
+		h->held[v] = true;
+		h->facts[v].volume = sync->slots[i].volume;
+		h->facts[v].replica = sync->slots[i].replica;
+		h->facts[v].state = GATE_CLOSED;
+	}
+	if (sync->last)
+		world_report(w, host, true);
+}
+
+/* A lease that overtook a fence would let an old primary serve on. */
+static void assert_nothing_stale_is_kept_alive(const struct world_letter *letter,
+					       const struct world_host *h)
+{
+	for (int v = 0; v < WORLD_VOLUMES; v++) {
+		const struct slot_fact *fact = &h->facts[v];
+
+		if (h->held[v] && fact->state == GATE_OPEN && h->leased[v])
+			assert(lineage_cmp(fact->applied,
+					   letter->lines[v]) >= 0);
+	}
+}
+
+static void receive(struct world *w, const struct world_letter *letter)
+{
+	const struct message *m = &letter->message;
+	int host = letter->host;
+	struct world_host *h = &w->hosts[host];
+
+	if (!h->up || h->deaf)
+		return;
+	switch (m->kind) {
+	case MESSAGE_SYNC:
+		hold(w, host, &m->sync);
+		break;
+	case MESSAGE_COMMAND:
+		obey(w, host, &m->command);
+		break;
+	case MESSAGE_LEASE:
+		assert_nothing_stale_is_kept_alive(letter, h);
+		h->lease_until = w->now.v + m->lease.lease_ms;
+		break;
+	case MESSAGE_REFUSE:
+		memcpy(w->refusal, m->refuse.reason, sizeof(w->refusal));
+		break;
+	default:
+		break;
+	}
+}
+
+/* Leases end on the hosts' own clocks, whoever is connected. */
+static void end_leases(struct world *w)
+{
+	for (int i = 0; i < WORLD_HOSTS; i++) {
+		struct world_host *h = &w->hosts[i];
+
+		if (h->lease_until > w->now.v)
+			continue;
+		for (int v = 0; v < WORLD_VOLUMES; v++) {
+			if (!h->leased[v] || h->facts[v].state != GATE_OPEN)
+				continue;
+			h->facts[v].state = GATE_CLOSED;
+			h->facts[v].role = ROLE_NONE;
+			h->facts[v].applied = (struct lineage){ 0 };
+		}
+	}
+}
+
+/* --- the master's half ------------------------------------------------------ */
+
+/* What left the master and has not arrived: in order, for all hosts. */
+static void enqueue(struct world *w, const struct master_send *send)
+{
+	struct world_letter *letter = calloc(1, sizeof(*letter));
+
+	assert(letter);
+	letter->host = (int)send->host;
+	letter->message = send->message;
+	letter->next = NULL;
+	for (uint32_t v = 0; v < master_nr_volumes(w->master); v++) {
+		struct volume_status status;
+
+		master_volume_status(w->master, v, w->now, &status);
+		letter->lines[volume_index(&status.volume)] =
+			status.line.lineage;
+	}
+	*w->post_end = letter;
+	w->post_end = &letter->next;
+}
+
+static void deliver_all(struct world *w)
+{
+	struct world_letter *letter;
+
+	if (w->delivering)
+		return;
+	w->delivering = true;
+	while ((letter = w->post)) {
+		w->post = letter->next;
+		if (!w->post)
+			w->post_end = &w->post;
+		receive(w, letter);
+		free(letter);
+	}
+	w->delivering = false;
+}
+
+static void persist(struct world *w)
+{
+	struct master_event event = { .type = MASTER_PERSISTED, .now = w->now };
+
+	event.persist_error = w->persist_error;
+	for (size_t i = 0; i < w->update->nr_persist && !w->persist_error; i++) {
+		assert(w->nr_records < 64);
+		w->records[w->nr_records++] = w->update->persist[i];
+	}
+	step(w, &event);
+}
+
+static void step(struct world *w, struct master_event *event)
+{
+	assert(master_step(w->master, event, w->update) == 0);
+	note_all(w);
+	if (w->update->nr_answers)
+		w->answer = w->update->answers[w->update->nr_answers - 1];
+	for (unsigned int i = 0; i < w->update->nr_sends; i++)
+		enqueue(w, &w->update->sends[i]);
+	if (w->update->nr_persist)
+		persist(w);
+	if (w->update->more)
+		feed(w, MASTER_TICK, 0, NULL);
+	deliver_all(w);
+}
+
+static struct host_id host_name(int host)
+{
+	struct host_id id = { 0 };
+
+	snprintf(id.s, sizeof(id.s), "host-%c", 'a' + host);
+	return id;
+}
+
+static void start_master(struct world *w)
+{
+	assert(master_new(&w->config, w->now, &w->master) == 0);
+	for (int i = 0; i < WORLD_HOSTS; i++) {
+		struct host_id id = host_name(i);
+
+		assert(master_add_host(w->master, &id) == i);
+	}
+}
+
+void world_start(struct world *w)
+{
+	memset(w, 0, sizeof(*w));
+	w->post_end = &w->post;
+	w->update = calloc(1, sizeof(*w->update));
+	assert(w->update);
+	w->now.v = 100000;
+	w->config = (struct master_config){
+		.store = { { 7 } },
+		.incarnation = 1,
+		.volumes_max = WORLD_VOLUMES,
+		.hosts_max = WORLD_HOSTS,
+		.heartbeat_ms = 1000,
+		.lease_ms = 6000,
+		.freshness_ms = 3000,
+		.grace_ms = 2000,
+		.retry_ms = 1000,
+		.drain_ms = 500,
+	};
+	for (int i = 0; i < WORLD_HOSTS; i++) {
+		w->hosts[i].backing_ok = true;
+		snprintf(w->hosts[i].data_addr.s, ADDR_SIZE, "10.0.0.%d:4420",
+			 i + 1);
+	}
+	start_master(w);
+}
+
+void world_stop(struct world *w)
+{
+	free(w->update);
+	master_free(w->master);
+}
+
+void world_restart_master(struct world *w)
+{
+	master_free(w->master);
+	w->config.incarnation++;
+	start_master(w);
+	for (int i = 0; i < WORLD_HOSTS; i++)
+		w->hosts[i].up = false;
+	/* The newest record of each volume, as the store's reload gives it. */
+	for (unsigned int i = 0; i < w->nr_records; i++) {
+		bool newest = true;
+
+		for (unsigned int j = i + 1; j < w->nr_records; j++)
+			newest &= !volume_id_equal(&w->records[i].volume,
+						   &w->records[j].volume);
+		if (newest)
+			assert(master_reload(w->master, &w->records[i],
+					     w->now) >= 0);
+	}
+}
+
+void world_send(struct world *w, int host, const struct message *message)
+{
+	feed(w, MASTER_MESSAGE, host, message);
+}
+
+void world_report(struct world *w, int host, bool full)
+{
+	struct world_host *h = &w->hosts[host];
+	struct message *m = calloc(1, sizeof(*m));
+	struct report *r = &m->report;
+
+	m->kind = MESSAGE_REPORT;
+	r->seq = ++h->seq;
+	r->full = full;
+	r->first = full;
+	r->last = full;
+	for (int v = 0; v < WORLD_VOLUMES; v++) {
+		if (!h->held[v])
+			continue;
+		h->facts[v].backing_ok = h->backing_ok;
+		h->facts[v].data_addr = h->data_addr;
+		h->facts[v].ctrl_addr = h->data_addr;
+		r->digest ^= slot_fact_digest(&h->facts[v]);
+		r->slots[r->nr_slots++] = h->facts[v];
+	}
+	world_send(w, host, m);
+	free(m);
+}
+
+void world_hello(struct world *w, int host, const struct hello *hello)
+{
+	struct message *m = calloc(1, sizeof(*m));
+
+	m->kind = MESSAGE_HELLO;
+	m->hello = *hello;
+	w->hosts[host].seq = 0;
+	w->hosts[host].up = true;
+	feed(w, MASTER_UP, host, NULL);
+	world_send(w, host, m);
+	free(m);
+}
+
+void world_up(struct world *w, int host)
+{
+	struct hello hello = {
+		.version_min = MESSAGE_VERSION_MIN,
+		.version_max = MESSAGE_VERSION_MAX,
+		.host = host_name(host),
+		.boot = { "boot-1" },
+		.incarnation = w->config.incarnation,
+	};
+
+	world_hello(w, host, &hello);
+}
+
+void world_down(struct world *w, int host)
+{
+	w->hosts[host].up = false;
+	feed(w, MASTER_DOWN, host, NULL);
+}
+
+void world_run_ms(struct world *w, uint64_t ms)
+{
+	uint64_t end = w->now.v + ms;
+
+	while (w->now.v < end) {
+		w->now.v += 50;
+		end_leases(w);
+		for (int i = 0; i < WORLD_HOSTS && w->now.v % 1000 == 0; i++)
+			if (w->hosts[i].up && !w->hosts[i].deaf)
+				world_report(w, i, false);
+		feed(w, MASTER_TICK, 0, NULL);
+	}
+}
+
+int world_create(struct world *w, const char *name, enum guard guard)
+{
+	struct master_event event = { .type = MASTER_CREATE, .now = w->now };
+
+	memset(&w->answer, 0, sizeof(w->answer));
+	assert(volume_id_parse(name, &event.create.volume) == 0);
+	for (int i = 0; i < REPLICA_SLOTS; i++)
+		event.create.hosts[i] = host_name(i);
+	event.create.guard = guard;
+	event.create.token = 77;
+	step(w, &event);
+	assert(w->answer.token == 77);
+	return w->answer.error;
+}
+
+void world_with_open_volume(struct world *w, enum guard guard)
+{
+	world_start(w);
+	for (int i = 0; i < WORLD_HOSTS; i++)
+		world_up(w, i);
+	assert(world_create(w, "v1", guard) == 0);
+	world_run_ms(w, 1000);
+	assert(strcmp(world_status(w, "v1").state, "open") == 0);
+}
+
+struct volume_status world_status(struct world *w, const char *name)
+{
+	struct volume_status status;
+	struct volume_id id;
+
+	assert(volume_id_parse(name, &id) == 0);
+	master_volume_status(w->master,
+			     (uint32_t)master_find_volume(w->master, &id),
+			     w->now, &status);
+	return status;
+}
+
+bool world_has_evidence(struct world *w, const char *name,
+			enum evidence_code code)
+{
+	const struct volume_status status = world_status(w, name);
+
+	for (unsigned int i = 0; i < status.nr_evidence; i++)
+		if (status.evidence[i].code == code)
+			return true;
+	return false;
+}
+
+bool world_traced(const struct world *w, const char *first, const char *then)
+{
+	const char *at = strstr(w->trace, first);
+
+	return at && strstr(at, then);
+}
+
+void world_forget_trace(struct world *w)
+{
+	w->trace[0] = '\0';
+}
+
+int world_serving_primaries(const struct world *w, const char *name)
+{
+	int nr = 0;
+
+	for (int i = 0; i < WORLD_HOSTS; i++) {
+		const struct slot_fact *fact =
+			&w->hosts[i].facts[name[1] - '1'];
+
+		nr += fact->state == GATE_OPEN && fact->role == ROLE_PRIMARY;
+	}
+	return nr;
+}

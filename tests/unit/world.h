@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A small world around the production master core: three hosts whose gates
+ * obey the rules of a gate, a store that always or never succeeds, a clock
+ * that the test moves. For scenarios that script the replicas' half.
+ */
+#ifndef BFENCE_TEST_WORLD_H
+#define BFENCE_TEST_WORLD_H
+
+#include "core/master.h"
+
+#define WORLD_HOSTS	3
+#define WORLD_VOLUMES	4
+
+struct world_host {
+	bool up;		/* connected */
+	bool deaf;		/* connected, but neither reads nor speaks */
+	bool refuses;		/* answers each command with -EIO */
+	uint64_t seq;
+	uint64_t lease_until;	/* on the world's clock */
+	bool backing_ok;
+	struct addr data_addr;
+	bool held[WORLD_VOLUMES];	/* named in the last SYNC */
+	struct slot_fact facts[WORLD_VOLUMES];
+	bool leased[WORLD_VOLUMES];
+};
+
+struct world_letter {
+	struct world_letter *next;
+	int host;
+	struct lineage lines[WORLD_VOLUMES];	/* published when it left */
+	struct message message;
+};
+
+struct world {
+	struct master *master;
+	struct master_config config;
+	struct master_update *update;
+	struct world_host hosts[WORLD_HOSTS];
+	struct mono_ms now;
+	struct world_letter *post;	/* on its way to the hosts */
+	struct world_letter **post_end;
+	bool delivering;
+	int persist_error;
+	unsigned int nr_records;
+	struct record records[64];	/* what the store holds, by order */
+	struct master_answer answer;	/* the last one */
+	char trace[65536];		/* the notes, a line each */
+	char refusal[MESSAGE_REASON_SIZE];
+};
+
+void world_start(struct world *w);
+void world_stop(struct world *w);
+/* A new master on the same records, incarnation + 1; all links are down. */
+void world_restart_master(struct world *w);
+
+void world_up(struct world *w, int host);	/* connects, reports in full */
+void world_down(struct world *w, int host);
+void world_hello(struct world *w, int host, const struct hello *hello);
+void world_report(struct world *w, int host, bool full);
+void world_send(struct world *w, int host, const struct message *message);
+/* Time passes in steps of 50 ms; each second every live host reports. */
+void world_run_ms(struct world *w, uint64_t ms);
+int world_create(struct world *w, const char *name, enum guard guard);
+/* Three hosts up, one volume on them, bound and open. */
+void world_with_open_volume(struct world *w, enum guard guard);
+
+struct volume_status world_status(struct world *w, const char *name);
+bool world_has_evidence(struct world *w, const char *name,
+			enum evidence_code code);
+/* The trace has these words in this order. */
+bool world_traced(const struct world *w, const char *first, const char *then);
+void world_forget_trace(struct world *w);
+/* How many slots of the volume are open as leased primary, now. */
+int world_serving_primaries(const struct world *w, const char *name);
+
+#endif

@@ -1,0 +1,31 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# On a host: lets go of all that belongs to other lineages of a volume than its
+# gate has: a stale primary's mirror and connections, retired exports. It must
+# never touch the present lineage.
+#
+#   rejoin.sh VOLUME
+set -u
+# shellcheck disable=SC1091 # its place in the guests
+. /usr/lib/bfence/nvmet.sh
+
+volume=$1
+gates.sh "$volume" >/run/rejoin.gate
+read -r _ replica primary _ lineage _ </run/rejoin.gate
+export MDADM_NO_UDEV=1
+
+if [ "$replica" != "$primary" ] && [ -e "/dev/md/$volume" ]; then
+	mdadm --stop "/dev/md/$volume" || exit 1
+fi
+for controller in $(nvme_controllers "$NQN_PREFIX:$volume:.*"); do
+	case $(cat "/sys/class/nvme/$controller/subsysnqn") in
+	*":$lineage") ;;
+	*) nvme disconnect -d "$controller" >&2 || exit 1 ;;
+	esac
+done
+for export in "$NVMET/subsystems/$NQN_PREFIX:$volume:"*; do
+	case $export in
+	*":$lineage" | *'*') ;;
+	*) nvmet_retire "${export##*/}" || exit 1 ;;
+	esac
+done
