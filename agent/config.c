@@ -57,20 +57,27 @@ static int check_volume(const struct config_replica *c, const char *name,
 	struct volume_id id;
 
 	if (volume_id_parse(name, &id))
-		return config_say(what, "\"%s\" is no volume: 1..63 bytes of [A-Za-z0-9._-], the first one alphanumeric",
-				  name);
+		return config_say(
+			what,
+			"\"%s\" is no volume: 1..63 bytes of [A-Za-z0-9._-], the first one alphanumeric",
+			name);
 	if (!is_path(path))
-		return config_say(what, "the backing device \"%s\" of volume %s is no absolute path of at most %d bytes",
-				  path, name, CONFIG_PATH_SIZE - 1);
+		return config_say(
+			what,
+			"the backing device \"%s\" of volume %s is no absolute path of at most %d bytes",
+			path, name, CONFIG_PATH_SIZE - 1);
 	for (uint32_t i = 0; i < c->nr_volumes; i++) {
 		const struct config_volume *other = &c->volumes[i];
 
 		if (volume_id_equal(&other->volume, &id))
-			return config_say(what, "volume %s is set a second time",
+			return config_say(what,
+					  "volume %s is set a second time",
 					  name);
 		if (strcmp(other->path, path) == 0)
-			return config_say(what, "%s is the backing device of volume %s already, volume %s needs its own",
-					  path, other->volume.s, name);
+			return config_say(
+				what,
+				"%s is the backing device of volume %s already, volume %s needs its own",
+				path, other->volume.s, name);
 	}
 	if (c->nr_volumes == CONFIG_SLOTS_MAX)
 		return config_say(what, "more than %d volumes",
@@ -102,10 +109,10 @@ const char *config_backing(const struct config_replica *config,
 {
 	const struct config_volume key = { .volume = *volume };
 	const struct config_volume *found =
-		config->nr_volumes ? bsearch(&key, config->volumes,
-					     config->nr_volumes, sizeof(key),
-					     compare_volumes) :
-				     NULL;
+		config->nr_volumes ?
+			bsearch(&key, config->volumes, config->nr_volumes,
+				sizeof(key), compare_volumes) :
+			NULL;
 
 	return found ? found->path : NULL;
 }
@@ -141,7 +148,8 @@ static int on_value(void *user, const char *section, const char *name,
 		return fault(r, what);
 	}
 	if (r->seen & (1u << at)) {
-		config_say(what, "%s is set a second time (an indented line continues the one above it)",
+		config_say(what,
+			   "%s is set a second time (an indented line continues the one above it)",
 			   name);
 		return fault(r, what);
 	}
@@ -167,7 +175,6 @@ static void check_header(struct reading *r, const char *text)
 static char *read_line(char *text, int size, void *user)
 {
 	struct reading *r = user;
-	char what[CONFIG_WHAT_SIZE];
 	size_t len;
 
 	if (r->failed || !fgets(text, size, r->file))
@@ -175,6 +182,8 @@ static char *read_line(char *text, int size, void *user)
 	r->line++;
 	len = strlen(text);
 	if (len + 1 == (size_t)size && text[len - 1] != '\n') {
+		char what[CONFIG_WHAT_SIZE];
+
 		config_say(what, "the line is longer than %d bytes", size - 2);
 		fault(r, what);
 		return NULL;
@@ -216,8 +225,7 @@ static int check_whole(struct reading *r)
 
 	if (missing >= 0)
 		return err_set(r->err, -EINVAL, "%s: %s is missing in [%s]",
-			       r->path,
-			       config_key_name(config->role, missing),
+			       r->path, config_key_name(config->role, missing),
 			       role_section(config->role));
 	if (config_check_bounds(config, what))
 		return err_set(r->err, -EINVAL, "%s: %s", r->path, what);
@@ -261,9 +269,10 @@ int config_set_store(struct config *config, const char *dir, struct err *err)
 						      config->replica.store;
 
 	if (!is_path(dir))
-		return err_set(err, -EINVAL,
-			       "--store: \"%s\" is no absolute path of at most %d bytes",
-			       dir, CONFIG_PATH_SIZE - 1);
+		return err_set(
+			err, -EINVAL,
+			"--store: \"%s\" is no absolute path of at most %d bytes",
+			dir, CONFIG_PATH_SIZE - 1);
 	memset(store, 0, CONFIG_PATH_SIZE);
 	memcpy(store, dir, strlen(dir));
 	return 0;

@@ -84,7 +84,6 @@ static const struct {
 	{ "error", LOG_LEVEL_ERROR },
 	{ "warning", LOG_LEVEL_WARNING },
 	{ "info", LOG_LEVEL_INFO },
-	{ "debug", LOG_LEVEL_DEBUG },
 };
 
 int config_say(char what[CONFIG_WHAT_SIZE], const char *format, ...)
@@ -135,11 +134,12 @@ static int set_number(const struct key_rule *rule, void *to, const char *value,
 	unsigned long number;
 	char *end;
 
-	errno = 0;
+	/* Too many digits give the largest number there is. */
 	number = strtoul(value, &end, 10);
-	if (value[0] < '0' || value[0] > '9' || *end || errno ||
-	    number < rule->min || number > rule->max)
-		return config_say(what, "%s = \"%s\" is no number from %u to %u",
+	if (value[0] < '0' || value[0] > '9' || *end || number < rule->min ||
+	    number > rule->max)
+		return config_say(what,
+				  "%s = \"%s\" is no number from %u to %u",
 				  rule->name, value, rule->min, rule->max);
 	*(uint32_t *)to = (uint32_t)number;
 	return 0;
@@ -149,8 +149,10 @@ static int set_path(const struct key_rule *rule, char *to, const char *value,
 		    char *what)
 {
 	if (value[0] != '/' || strlen(value) >= CONFIG_PATH_SIZE)
-		return config_say(what, "%s = \"%s\" is no absolute path of at most %d bytes",
-				  rule->name, value, CONFIG_PATH_SIZE - 1);
+		return config_say(
+			what,
+			"%s = \"%s\" is no absolute path of at most %d bytes",
+			rule->name, value, CONFIG_PATH_SIZE - 1);
 	memset(to, 0, CONFIG_PATH_SIZE);
 	memcpy(to, value, strlen(value));
 	return 0;
@@ -165,7 +167,8 @@ static int set_addr(const struct key_rule *rule, void *to, const char *value,
 
 	if (addr_parse(value, &addr) || !colon || colon == value ||
 	    colon[1] < '0' || colon[1] > '9')
-		return config_say(what, "%s = \"%s\" is no HOST:PORT of at most %d bytes",
+		return config_say(what,
+				  "%s = \"%s\" is no HOST:PORT of at most %d bytes",
 				  rule->name, value, ADDR_SIZE - 1);
 	memcpy(to, &addr, sizeof(addr));
 	return 0;
@@ -179,7 +182,8 @@ static int set_level(void *to, const char *value, char *what)
 		*(enum log_level *)to = levels[i].level;
 		return 0;
 	}
-	return config_say(what, "log_level = \"%s\" is none of error, warning, info, debug",
+	return config_say(what,
+			  "log_level = \"%s\" is none of error, warning, info",
 			  value);
 }
 
@@ -201,8 +205,10 @@ int config_key_set(struct config *config, int at, const char *value,
 	case FORM_HOST:
 		if (host_id_parse(value, to) == 0)
 			return 0;
-		return config_say(what, "%s = \"%s\" is no host: 1..%d bytes of [A-Za-z0-9._-], the first one alphanumeric",
-				  rule->name, value, HOST_ID_SIZE - 1);
+		return config_say(
+			what,
+			"%s = \"%s\" is no host: 1..%d bytes of [A-Za-z0-9._-], the first one alphanumeric",
+			rule->name, value, HOST_ID_SIZE - 1);
 	}
 	return -EINVAL;
 }
@@ -232,13 +238,15 @@ int config_check_bounds(const struct config *config,
 	if (config->role != CONFIG_MASTER)
 		return 0;
 	if (m->lease_ms < 3 * m->heartbeat_ms)
-		return config_say(what, "lease_ms = %u is less than 3 * heartbeat_ms = 3 * %u = %u: a single lost renewal would close the primaries",
-				  m->lease_ms, m->heartbeat_ms,
-				  3 * m->heartbeat_ms);
+		return config_say(
+			what,
+			"lease_ms = %u is less than 3 * heartbeat_ms = 3 * %u = %u: a single lost renewal would close the primaries",
+			m->lease_ms, m->heartbeat_ms, 3 * m->heartbeat_ms);
 	if (m->freshness_ms < 2 * m->heartbeat_ms)
-		return config_say(what, "freshness_ms = %u is less than 2 * heartbeat_ms = 2 * %u = %u: a single late report would make a host stale",
-				  m->freshness_ms, m->heartbeat_ms,
-				  2 * m->heartbeat_ms);
+		return config_say(
+			what,
+			"freshness_ms = %u is less than 2 * heartbeat_ms = 2 * %u = %u: a single late report would make a host stale",
+			m->freshness_ms, m->heartbeat_ms, 2 * m->heartbeat_ms);
 	return 0;
 }
 
@@ -271,21 +279,27 @@ static void print_master_bounds(const struct config_master *m, FILE *to)
 	uint32_t lease = m->lease_ms + margin;
 	uint32_t wait = m->freshness_ms > lease ? m->freshness_ms : lease;
 
-	fprintf(to, "\n# Bounds, in ms. An answer, a mint and an open come on top: some milliseconds.\n");
+	fprintf(to,
+		"\n# Bounds, in ms. An answer, a mint and an open come on top: some milliseconds.\n");
 	fprintf(to, "# clock margin               %u = lease_ms / 8 + 1\n",
 		margin);
-	fprintf(to, "# renewals that may be lost  %u = lease_ms / heartbeat_ms - 2\n",
+	fprintf(to,
+		"# renewals that may be lost  %u = lease_ms / heartbeat_ms - 2\n",
 		m->lease_ms / m->heartbeat_ms - 2);
-	fprintf(to, "# a primary without master   closed %u after the last report that was answered = lease_ms\n",
+	fprintf(to,
+		"# a primary without master   closed %u after the last report that was answered = lease_ms\n",
 		m->lease_ms);
 	fprintf(to, "# silence is evidence after  %u = freshness_ms\n",
 		m->freshness_ms);
-	fprintf(to, "# fail over, guard lease     %u = max(freshness_ms, lease_ms + margin) + drain_ms = max(%u, %u + %u) + %u\n",
+	fprintf(to,
+		"# fail over, guard lease     %u = max(freshness_ms, lease_ms + margin) + drain_ms = max(%u, %u + %u) + %u\n",
 		wait + m->drain_ms, m->freshness_ms, m->lease_ms, margin,
 		m->drain_ms);
-	fprintf(to, "# fail over, guard quorum    %u = freshness_ms + drain_ms = %u + %u\n",
+	fprintf(to,
+		"# fail over, guard quorum    %u = freshness_ms + drain_ms = %u + %u\n",
 		m->freshness_ms + m->drain_ms, m->freshness_ms, m->drain_ms);
-	fprintf(to, "# a fence is answered within %u = drain_ms: drained, or quarantined\n",
+	fprintf(to,
+		"# a fence is answered within %u = drain_ms: drained, or quarantined\n",
 		m->drain_ms);
 }
 

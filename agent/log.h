@@ -11,7 +11,6 @@ enum log_level {
 	LOG_LEVEL_ERROR = 3,
 	LOG_LEVEL_WARNING = 4,
 	LOG_LEVEL_INFO = 6,
-	LOG_LEVEL_DEBUG = 7,
 };
 
 void log_set_level(enum log_level level);	/* LOG_LEVEL_INFO until then */
@@ -20,6 +19,5 @@ void log_set_level(enum log_level level);	/* LOG_LEVEL_INFO until then */
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

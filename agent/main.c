@@ -65,8 +65,7 @@ static int parse_role(struct arguments *a, int argc, char **argv)
 	else
 		return usage_error("no such role: ", argv[optind]);
 	if (optind + 1 < argc)
-		return usage_error("one argument too many: ",
-				   argv[optind + 1]);
+		return usage_error("one argument too many: ", argv[optind + 1]);
 	if (!a->config)
 		a->config = a->role == CONFIG_MASTER ?
 				    "/etc/bfence/master.conf" :

@@ -321,13 +321,15 @@ static int open_doors(struct run *r, struct err *err)
 	static const struct api_ops api_ops = { .create = on_create };
 	const struct api_config api_config = {
 		.socket_path = r->config->master.socket,
+		.ops = &api_ops,
+		.arg = r,
 		.master = r->master,
 		.store = r->store,
 		.incarnation = r->incarnation,
 		.nr_reloaded = r->nr_reloaded,
 		.started = r->started,
 	};
-	int ret = api_new(r->loop, &api_config, &api_ops, r, &r->api, err);
+	int ret = api_new(r->loop, &api_config, &r->api, err);
 
 	if (ret)
 		return ret;

@@ -17,7 +17,8 @@
 #include "run_replica_state.h"
 
 #define RING_ENTRIES	256
-#define LIST_MS		5000	/* what no notification tells, such as I/O
+#define LIST_MS \
+	5000 /* what no notification tells, such as I/O
 				 * errors, is looked at this often */
 
 /* --- carrying out ----------------------------------------------------------- */
@@ -32,8 +33,8 @@ static void run_op(struct run *r, const struct kernel_op *op)
 	memset(done, 0, sizeof(*done));
 	done->event.type = REPLICA_KERNEL_DONE;
 	done->event.kernel.op = *op;
-	done->event.kernel.error = genl_run(r->genl, op, backing,
-					    &done->event.kernel.gate, &err);
+	done->event.kernel.error =
+		genl_run(r->genl, op, backing, &done->event.kernel.gate, &err);
 	snprintf(done->reason, sizeof(done->reason), "%.*s",
 		 (int)sizeof(done->reason) - 1, err.text);
 	done->event.kernel.reason = done->reason;
@@ -138,8 +139,8 @@ static void on_timer(struct loop_op *op, int res)
 
 static void on_gate(void *arg, const struct gate_info *gate)
 {
-	feed(arg, &(struct replica_event){ .type = REPLICA_GATE,
-					   .gate = *gate });
+	feed(arg,
+	     &(struct replica_event){ .type = REPLICA_GATE, .gate = *gate });
 }
 
 static void on_gone(void *arg, const struct volume_id *volume)
@@ -233,18 +234,25 @@ static int start_link(struct run *r, struct err *err)
 		.on_down = on_down,
 	};
 	const struct config_replica *config = &r->config->replica;
-	const struct key *key = keys_find(&r->keys, &config->host);
 	const struct link_client_config link = {
 		.master_addr = config->master,
-		.key = key,
+		.key = keys_find(&r->keys, &config->host),
 		.ops = &ops,
 		.arg = r,
 	};
 
-	if (!key)
-		return err_set(err, -ENOENT, "%s: it holds no key of host %s",
-			       config->key, config->host.s);
 	return link_client_new(r->loop, &link, &r->link, err);
+}
+
+static int load_key(struct run *r, struct err *err)
+{
+	const struct config_replica *config = &r->config->replica;
+	int error = keys_load(config->key, &r->keys, err);
+
+	if (!error && !keys_find(&r->keys, &config->host))
+		error = err_set(err, -ENOENT, "%s: it holds no key of host %s",
+				config->key, config->host.s);
+	return error;
 }
 
 static int start(struct run *r, struct err *err)
@@ -258,7 +266,7 @@ static int start(struct run *r, struct err *err)
 		.dir = r->config->replica.store,
 		.volumes_max = r->config->replica.slots_max,
 	};
-	int error = keys_load(r->config->replica.key, &r->keys, err);
+	int error = load_key(r, err);
 
 	if (!error)
 		error = genl_new(&r->genl, err);

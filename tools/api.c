@@ -22,7 +22,7 @@ const struct field api_status_fields[] = {
 const struct field api_skip_fields[] = {
 	{ "volume", KIND_STRING, 0 },
 	{ "offset", KIND_U64, 0 },
-	{ "code", KIND_STRING, 0 },
+	{ "class", KIND_STRING, 0 },
 	{ "note", KIND_STRING, 0 },
 	{ NULL, KIND_STRING, 0 },
 };
@@ -78,7 +78,7 @@ const struct field api_host_fields[] = {
 const struct column api_skip_columns[] = {
 	{ "VOLUME", "{volume}" },
 	{ "OFFSET", "{offset}" },
-	{ "CODE", "{code}" },
+	{ "CLASS", "{class}" },
 	{ "NOTE", "{note}" },
 	{ NULL, NULL },
 };

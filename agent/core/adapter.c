@@ -111,8 +111,7 @@ static void take_io_errors(struct adapter *a, const struct gate_info *gate)
 	if (!a->attached || lineage_cmp(old->authority, gate->authority) == 0)
 		a->faulty = gate->authority;
 	if (lineage_cmp(a->floor.served, gate->authority) == 0 ||
-	    (a->attached &&
-	     lineage_cmp(a->floor.served, old->authority) == 0))
+	    (a->attached && lineage_cmp(a->floor.served, old->authority) == 0))
 		a->floor.served = no_lineage;
 }
 
@@ -213,9 +212,9 @@ void adapter_proof(const struct adapter *a, const struct adapter_host *host,
 	ret->lineage = gate->authority;
 	ret->state = gate->state;
 	ret->drained = adapter_proves(a, gate->authority);
-	ret->floor_durable =
-		!lineage_is_none(gate->authority) &&
-		lineage_cmp(a->durable.lineage, gate->authority) == 0;
+	ret->floor_durable = !lineage_is_none(gate->authority) &&
+			     lineage_cmp(a->durable.lineage, gate->authority) ==
+				     0;
 	ret->forced = gate->forced;
 	if (ret->incarnation < gate->incarnation)
 		ret->incarnation = gate->incarnation;

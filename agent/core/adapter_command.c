@@ -43,8 +43,8 @@ static int refuse_primary(const struct adapter *a, const struct command *c,
 			  char *reason)
 {
 	snprintf(reason, MESSAGE_REASON_SIZE,
-		 "lineage %s has the primary %s, not %s",
-		 text_of(c->lineage).s, a->floor.primary.s, c->primary.s);
+		 "lineage %s has the primary %s, not %s", text_of(c->lineage).s,
+		 a->floor.primary.s, c->primary.s);
 	return -EEXIST;
 }
 
@@ -98,7 +98,8 @@ int adapter_check_open(const struct adapter *a, const struct adapter_host *host,
 		return error;
 	if (host->incarnation < c->incarnation) {
 		snprintf(reason, MESSAGE_REASON_SIZE,
-			 "incarnation %" PRIu64 " is not durable, only %" PRIu64,
+			 "incarnation %" PRIu64
+			 " is not durable, only %" PRIu64,
 			 c->incarnation, host->incarnation);
 		return host->store_error ? -EROFS : -EAGAIN;
 	}

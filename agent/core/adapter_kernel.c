@@ -130,8 +130,8 @@ bool adapter_next_op(struct adapter *a, const struct adapter_host *host,
 		return true;
 	}
 	if (open_is_due(a, host)) {
-		op_of_command(a, KERNEL_OPEN,
-			      &a->waits[COMMAND_OPEN].command, ret);
+		op_of_command(a, KERNEL_OPEN, &a->waits[COMMAND_OPEN].command,
+			      ret);
 		return true;
 	}
 	return false;
@@ -148,8 +148,7 @@ static void copy_reason(char to[MESSAGE_REASON_SIZE], const char *from)
 			*c = '?';
 }
 
-static struct adapter_wait *wait_of(struct adapter *a,
-				    enum kernel_op_kind kind)
+static struct adapter_wait *wait_of(struct adapter *a, enum kernel_op_kind kind)
 {
 	switch (kind) {
 	case KERNEL_ATTACH:

@@ -149,7 +149,7 @@ static uint64_t get_le(const uint8_t **at, unsigned int size)
 	uint64_t value = 0;
 
 	for (unsigned int i = 0; i < size; i++)
-		value |= (uint64_t)*(*at)++ << 8 * i;
+		value |= (uint64_t) * (*at)++ << 8 * i;
 	return value;
 }
 
@@ -246,7 +246,8 @@ static enum record_verdict get_header(const uint8_t *frame,
 	record->write_seq = get_le(&at, 8);
 	get(&at, &record->volume, VOLUME_ID_SIZE);
 	if ((flags & ~(uint64_t)FLAG_DAMAGED) || zero || !place->log_seq ||
-	    place->group_last < place->log_seq || !record_header_is_valid(record))
+	    place->group_last < place->log_seq ||
+	    !record_header_is_valid(record))
 		return RECORD_BAD_HEADER;
 	return flags & FLAG_DAMAGED ? RECORD_BAD_BODY : RECORD_OK;
 }
@@ -272,7 +273,8 @@ enum record_verdict record_decode(const uint8_t frame[RECORD_FRAME_SIZE],
 		return verdict;
 	*ret_at = at;
 	*ret_record = record;
-	if (verdict != RECORD_OK || crc_at(frame, CRC_OFFSET) != frame_crc(frame))
+	if (verdict != RECORD_OK ||
+	    crc_at(frame, CRC_OFFSET) != frame_crc(frame))
 		return RECORD_BAD_BODY;
 	rest = get_body(frame + BODY_OFFSET, &record);
 	if (!is_zero(rest, (size_t)(frame + CRC_OFFSET - rest)) ||

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Entries in the order of their arrival, and an open hash of their places.
- * Nothing is ever removed. Must never know how the records got here.
+ * Entries in the order of their arrival, found by their volume's id. Nothing
+ * is ever removed. Must never know how the records got here.
  */
 #include "record_table.h"
 
@@ -9,19 +9,20 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "index.h"
+
 struct record_table {
 	struct record_entry *entries;
 	size_t nr;
 	size_t nr_max;
-	uint32_t *places;	/* index + 1 of an entry, 0 = free */
-	size_t places_mask;
+	struct index index;
 };
 
 void record_table_free(struct record_table *table)
 {
 	if (!table)
 		return;
-	free(table->places);
+	index_exit(&table->index);
 	free(table->entries);
 	free(table);
 }
@@ -30,20 +31,16 @@ int record_table_new(size_t volumes_max, struct record_table **ret)
 {
 	static const struct volume_id none;
 	struct record_table *table;
-	size_t nr_places = 4;
 
-	if (volumes_max >= UINT32_MAX / 4)
+	if (volumes_max >= INDEX_NONE / 4)
 		return -EINVAL;
 	table = calloc(1, sizeof(*table));
 	if (!table)
 		return -ENOMEM;
 	table->nr_max = volumes_max + 1;
-	while (nr_places < 2 * table->nr_max)
-		nr_places *= 2;
-	table->places_mask = nr_places - 1;
-	table->places = calloc(nr_places, sizeof(*table->places));
 	table->entries = calloc(table->nr_max, sizeof(*table->entries));
-	if (!table->places || !table->entries) {
+	if (!table->entries ||
+	    index_init(&table->index, (uint32_t)table->nr_max)) {
 		record_table_free(table);
 		return -ENOMEM;
 	}
@@ -63,33 +60,23 @@ struct record_entry *record_table_at(struct record_table *table, size_t at)
 	return &table->entries[at];
 }
 
-/* FNV-1a; ids are NUL padded, so the text is the whole of it. */
-static uint64_t hash_of(const struct volume_id *volume)
-{
-	uint64_t hash = 0xcbf29ce484222325ULL;
-
-	for (const char *c = volume->s; *c; c++)
-		hash = (hash ^ (uint8_t)*c) * 0x100000001b3ULL;
-	return hash ^ hash >> 32;
-}
-
 struct record_entry *record_table_take(struct record_table *table,
 				       const struct volume_id *volume)
 {
-	size_t place = hash_of(volume) & table->places_mask;
+	const struct index_keys keys = {
+		.base = &table->entries[0].record.volume,
+		.stride = sizeof(*table->entries),
+		.size = sizeof(*volume),
+	};
+	uint32_t *place = index_place(&table->index, &keys, volume);
 	struct record_entry *entry;
 
-	/* Ends: at most half of the places are ever taken. */
-	while (table->places[place]) {
-		entry = &table->entries[table->places[place] - 1];
-		if (volume_id_equal(&entry->record.volume, volume))
-			return entry;
-		place = (place + 1) & table->places_mask;
-	}
+	if (*place != INDEX_NONE)
+		return &table->entries[*place];
 	if (table->nr == table->nr_max)
 		return NULL;
+	*place = (uint32_t)table->nr;
 	entry = &table->entries[table->nr++];
-	table->places[place] = (uint32_t)table->nr;
 	entry->record.volume = *volume;
 	entry->skip = RECORD_NO_SKIP;
 	return entry;

@@ -202,8 +202,8 @@ static void take_sound(struct reload *r, struct record_entry *entry,
 
 		memset(&skip->volume, 0, sizeof(skip->volume));
 		snprintf(skip->reason, sizeof(skip->reason),
-			 "damaged record of volume %s, superseded by log_seq %"
-			 PRIu64, f->record.volume.s, f->seq);
+			 "damaged record of volume %s, superseded by log_seq %" PRIu64,
+			 f->record.volume.s, f->seq);
 	}
 	entry->damaged = false;
 	entry->record = f->record;
@@ -216,9 +216,10 @@ static int take(struct reload *r, const struct frame *f)
 	bool damaged = f->verdict == RECORD_BAD_BODY;
 
 	if (damaged && f->record.volume.s[0] == '\0')
-		return refuse(r, -EBADMSG, f->offset,
-			      "damaged record that belongs to no volume, log_seq %"
-			      PRIu64, f->seq);
+		return refuse(
+			r, -EBADMSG, f->offset,
+			"damaged record that belongs to no volume, log_seq %" PRIu64,
+			f->seq);
 	if (f->record.kind == RECORD_MARKER)
 		return 0;
 	entry = record_table_take(r->table, &f->record.volume);
@@ -236,7 +237,8 @@ static int take(struct reload *r, const struct frame *f)
 	else
 		return refuse(r, -EBADMSG, f->offset,
 			      "the incarnation's write_seq %" PRIu64
-			      " does not rise", f->record.write_seq);
+			      " does not rise",
+			      f->record.write_seq);
 	return 0;
 }
 
@@ -271,15 +273,16 @@ static int judge_place(struct reload *r, const struct frame *f)
 	if (f->at.log_seq != f->seq)
 		return refuse(r, -EBADMSG, f->offset,
 			      "gap: log_seq %" PRIu64 " where %" PRIu64
-			      " belongs", f->at.log_seq, f->seq);
+			      " belongs",
+			      f->at.log_seq, f->seq);
 	if (f->seq > r->durable_through &&
 	    (f->at.durable_through != r->durable_through ||
 	     f->at.group_last != r->last_seq))
 		return refuse(r, -EBADMSG, f->offset,
 			      "gap: log_seq %" PRIu64
 			      " is above durable_through %" PRIu64
-			      " and not of the last group", f->seq,
-			      r->durable_through);
+			      " and not of the last group",
+			      f->seq, r->durable_through);
 	return 0;
 }
 
@@ -293,9 +296,11 @@ static int judge(struct reload *r, const struct frame *f)
 	case RECORD_BAD_VERSION:
 		return refuse_version(r, f);
 	case RECORD_BAD_HEADER:
-		return refuse(r, -EBADMSG, f->offset,
-			      "damage that no volume can be blamed for, where log_seq %"
-			      PRIu64 " belongs", f->seq);
+		return refuse(
+			r, -EBADMSG, f->offset,
+			"damage that no volume can be blamed for, where log_seq %" PRIu64
+			" belongs",
+			f->seq);
 	case RECORD_BAD_BODY:
 	case RECORD_OK:
 		break;

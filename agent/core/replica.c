@@ -147,7 +147,8 @@ static void note_op_error(struct adapter *a, const struct replica_event *event,
 	if (event->kernel.error == a->noted.op_error)
 		return;
 	a->noted.op_error = event->kernel.error;
-	replica_note(update, "kernel-refused op=%s volume=%s error=%d reason=\"%s\"",
+	replica_note(update,
+		     "kernel-refused op=%s volume=%s error=%d reason=\"%s\"",
 		     kernel_op_name(event->kernel.op.kind), a->volume.s,
 		     event->kernel.error,
 		     event->kernel.reason ? event->kernel.reason : "");
@@ -157,8 +158,10 @@ static void on_lease_done(struct replica *r, const struct replica_event *event,
 			  struct replica_update *update)
 {
 	if (event->kernel.error)
-		replica_lease_failed(r, event->kernel.reason ?
-						event->kernel.reason : "",
+		replica_lease_failed(r,
+				     event->kernel.reason ?
+					     event->kernel.reason :
+					     "",
 				     update);
 	else
 		r->lease_fault = LEASE_TAKEN;
@@ -196,9 +199,8 @@ static bool has_more(const struct replica *r)
 		return false;	/* the kernel's answers come first */
 	if (r->head[LIST_WORK] != SLOT_NONE)
 		return true;
-	return replica_may_report(r) &&
-	       (r->head[LIST_CHANGED] != SLOT_NONE ||
-		r->session.inventory_at != SLOT_NONE);
+	return replica_may_report(r) && (r->head[LIST_CHANGED] != SLOT_NONE ||
+					 r->session.inventory_at != SLOT_NONE);
 }
 
 static struct mono_ms next_timer(const struct replica *r)

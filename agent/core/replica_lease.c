@@ -50,8 +50,8 @@ static enum lease_fault lease_check(const struct replica *r,
 	if (lease->seq == 0 || lease->seq > s->seq ||
 	    s->seq - lease->seq >= REPORTS_REMEMBERED)
 		return LEASE_UNKNOWN_REPORT;
-	ret_deadline->v = s->sent_at[lease->seq % REPORTS_REMEMBERED].v +
-			  lease->lease_ms;
+	ret_deadline->v =
+		s->sent_at[lease->seq % REPORTS_REMEMBERED].v + lease->lease_ms;
 	return ret_deadline->v <= r->host.now.v ? LEASE_PAST : LEASE_TAKEN;
 }
 

@@ -88,8 +88,8 @@ static void on_refuse(struct replica *r, const struct refuse *refuse,
 {
 	struct replica_note note;
 
-	snprintf(note.text, sizeof(note.text), "refused-by-master reason=\"%s\"",
-		 refuse->reason);
+	snprintf(note.text, sizeof(note.text),
+		 "refused-by-master reason=\"%s\"", refuse->reason);
 	session_note(r, update, &note);
 	replica_on_down(r);
 }
@@ -104,7 +104,8 @@ static bool may_obey(const struct replica *r, const struct welcome *w,
 	    w->version > MESSAGE_VERSION_MAX) {
 		snprintf(note->text, sizeof(note->text),
 			 "master-refused reason=\"version %" PRIu32
-			 " is not spoken here\"", w->version);
+			 " is not spoken here\"",
+			 w->version);
 		return false;
 	}
 	if (!store_id_is_none(&r->master.store) &&
@@ -233,7 +234,8 @@ static int check_command(const struct replica *r, const struct slot *slot,
 	}
 	if (c->incarnation > r->session.incarnation) {
 		snprintf(reason, MESSAGE_REASON_SIZE,
-			 "incarnation %" PRIu64 " was not announced, only %" PRIu64,
+			 "incarnation %" PRIu64
+			 " was not announced, only %" PRIu64,
 			 c->incarnation, r->session.incarnation);
 		return -EPROTO;
 	}
@@ -245,7 +247,8 @@ static int check_command(const struct replica *r, const struct slot *slot,
 	}
 	if (!slot) {
 		snprintf(reason, MESSAGE_REASON_SIZE,
-			 "this host holds no replica of volume %s", c->volume.s);
+			 "this host holds no replica of volume %s",
+			 c->volume.s);
 		return -ENOENT;
 	}
 	if (!replica_id_equal(&slot->adapter.floor.replica, &c->replica)) {

@@ -143,8 +143,8 @@ void replica_note_answer(struct replica *r, struct slot *slot,
 
 	if (ack->error && ack->error != a->noted.refusal)
 		replica_note(update,
-			     "refused command=%s volume=%s replica=%s asked="
-			     LINEAGE_FORMAT " error=%d reason=\"%s\"",
+			     "refused command=%s volume=%s replica=%s asked=" LINEAGE_FORMAT
+			     " error=%d reason=\"%s\"",
 			     command_name(ack->kind), a->volume.s,
 			     a->floor.replica.s, LINEAGE_ARGS(ack->asked),
 			     ack->error, ack->reason);
@@ -260,8 +260,10 @@ void replica_written(struct replica *r, int error,
 	}
 	if (error) {
 		r->host.store_error = error;
-		replica_note(update, "floor-log-closed error=%d: no floor is "
-			     "durable any more, no gate is opened", error);
+		replica_note(update,
+			     "floor-log-closed error=%d: no floor is "
+			     "durable any more, no gate is opened",
+			     error);
 	} else if (r->group_has_master) {
 		r->host.incarnation = r->master_in_flight.incarnation;
 		r->master_write_seq++;

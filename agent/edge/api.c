@@ -36,8 +36,9 @@ static void run_in(struct api *api, uint64_t left_ms)
 
 static bool is_full(const struct api *api)
 {
-	const union MHD_DaemonInfo *info = MHD_get_daemon_info(
-		api->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+	const union MHD_DaemonInfo *info =
+		MHD_get_daemon_info(api->daemon,
+				    MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
 
 	return info && info->num_connections >= CONNECTIONS_MAX;
 }
@@ -93,15 +94,15 @@ static int start_daemon(struct api *api, struct err *err)
 	const union MHD_DaemonInfo *info;
 
 	/* No Date header: the wall clock has no say here. */
-	api->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
-			MHD_USE_SUPPRESS_DATE_NO_CLOCK,
-		0, NULL, NULL, api_handle, api,
-		MHD_OPTION_LISTEN_SOCKET, api->sock.fd,
-		MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
-		MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT_S,
-		MHD_OPTION_NOTIFY_COMPLETED, api_completed, api,
-		MHD_OPTION_END);
+	api->daemon =
+		MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
+					 MHD_USE_SUPPRESS_DATE_NO_CLOCK,
+				 0, NULL, NULL, api_handle, api,
+				 MHD_OPTION_LISTEN_SOCKET, api->sock.fd,
+				 MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
+				 MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT_S,
+				 MHD_OPTION_NOTIFY_COMPLETED, api_completed,
+				 api, MHD_OPTION_END);
 	if (!api->daemon)
 		return err_set(err, -EIO, "%s: the HTTP server did not start",
 			       api->config.socket_path);
@@ -116,8 +117,7 @@ static int start_daemon(struct api *api, struct err *err)
 }
 
 int api_new(struct loop *loop, const struct api_config *config,
-	    const struct api_ops *ops, void *arg, struct api **ret,
-	    struct err *err)
+	    struct api **ret, struct err *err)
 {
 	struct api *api = calloc(1, sizeof(*api));
 	int error;
@@ -127,8 +127,6 @@ int api_new(struct loop *loop, const struct api_config *config,
 			       config->socket_path);
 	api->loop = loop;
 	api->config = *config;
-	api->ops = *ops;
-	api->arg = arg;
 	api->poll.done = on_poll;
 	api->timer.done = on_timer;
 	error = api_socket_open(config->socket_path, &api->sock, err);

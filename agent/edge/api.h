@@ -27,16 +27,6 @@
 
 struct api;
 
-struct api_config {
-	const char *socket_path;	/* borrowed; mode 0600, replaced when
-					 * nobody listens on it any more */
-	const struct master *master;	/* borrowed */
-	const struct store *store;	/* borrowed: identity and skips */
-	uint64_t incarnation;
-	size_t nr_reloaded;
-	struct mono_ms started;
-};
-
 struct api_ops {
 	/* An ask for a new volume; api_answer() with the same token follows,
 	 * from within this call or later. The token is never 0. */
@@ -45,11 +35,22 @@ struct api_ops {
 		       enum guard guard, uint64_t token);
 };
 
+struct api_config {
+	const char *socket_path;	/* borrowed; mode 0600, replaced when
+					 * nobody listens on it any more */
+	const struct api_ops *ops;	/* borrowed */
+	void *arg;			/* of the ops */
+	const struct master *master;	/* borrowed */
+	const struct store *store;	/* borrowed: identity and skips */
+	uint64_t incarnation;
+	size_t nr_reloaded;
+	struct mono_ms started;
+};
+
 /* -EADDRINUSE when another master answers on the socket, -EEXIST when its
  * path is no socket. */
 int api_new(struct loop *loop, const struct api_config *config,
-	    const struct api_ops *ops, void *arg, struct api **ret,
-	    struct err *err);
+	    struct api **ret, struct err *err);
 
 /*
  * Answers who still waits, closes everything, removes the socket. The memory

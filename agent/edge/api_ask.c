@@ -35,8 +35,9 @@ static int parse_volume(const json_t *value, struct volume_id *ret,
 
 	if (text && volume_id_parse(text, ret) == 0)
 		return 0;
-	return refuse(err, "volume", value,
-		      "a volume name (1 to 63 of A-Z a-z 0-9 . _ -, the first one a letter or digit)");
+	return refuse(
+		err, "volume", value,
+		"a volume name (1 to 63 of A-Z a-z 0-9 . _ -, the first one a letter or digit)");
 }
 
 static int parse_hosts(const json_t *value, struct api_ask *ask,
@@ -49,8 +50,9 @@ static int parse_hosts(const json_t *value, struct api_ask *ask,
 		const char *text = json_string_value(host);
 
 		if (!text || host_id_parse(text, &ask->hosts[i]))
-			return refuse(err, "hosts", host,
-				      "a host name (1 to 31 of A-Z a-z 0-9 . _ -, the first one a letter or digit)");
+			return refuse(
+				err, "hosts", host,
+				"a host name (1 to 31 of A-Z a-z 0-9 . _ -, the first one a letter or digit)");
 	}
 	return 0;
 }

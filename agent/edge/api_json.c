@@ -95,9 +95,9 @@ static json_t *evidence_json(const struct volume_status *status)
 	for (unsigned int i = 0; i < status->nr_evidence; i++) {
 		const struct evidence *e = &status->evidence[i];
 
-		append(&array, json_pack("{s:s, s:s}", "code",
-					 evidence_name(e->code), "note",
-					 e->note));
+		append(&array,
+		       json_pack("{s:s, s:s}", "code", evidence_name(e->code),
+				 "note", e->note));
 	}
 	return array;
 }
@@ -125,8 +125,7 @@ json_t *api_json_volume(const struct volume_status *status)
 	if (status->write_seq)
 		set_text(&object, "guard", guard_name(status->guard));
 	set_text(&object, "state", status->state);
-	set_lineage(&object, "epoch", "endpoint_version",
-		    status->line.lineage);
+	set_lineage(&object, "epoch", "endpoint_version", status->line.lineage);
 	set_text(&object, "primary", status->line.primary.s);
 	set_text(&object, "primary_host", status->primary_host.s);
 	set_text(&object, "data_addr", status->line.data_addr.s);

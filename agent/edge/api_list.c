@@ -27,8 +27,7 @@ struct list {
 	size_t used;
 };
 
-static json_t *volume_row(const struct api *api, uint32_t index,
-			  bool *ret_skip)
+static json_t *volume_row(const struct api *api, uint32_t index, bool *ret_skip)
 {
 	struct volume_status status;
 
@@ -133,8 +132,9 @@ static struct MHD_Response *respond(const struct list *what)
 	if (!list)
 		return NULL;
 	*list = *what;
-	response = MHD_create_response_from_callback(
-		MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_list, list, free_list);
+	response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN,
+						     BLOCK_BYTES, read_list,
+						     list, free_list);
 	if (!response)
 		free(list);
 	return response;

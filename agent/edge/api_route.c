@@ -43,8 +43,9 @@ static struct MHD_Response *json_response(json_t *object)
 
 	json_decref(object);
 	if (text)
-		response = MHD_create_response_from_buffer(
-			strlen(text), text, MHD_RESPMEM_MUST_FREE);
+		response =
+			MHD_create_response_from_buffer(strlen(text), text,
+							MHD_RESPMEM_MUST_FREE);
 	if (!response)
 		free(text);
 	return response;
@@ -65,7 +66,9 @@ static void make_printable(char *text)
 			*text = '?';
 }
 
-__attribute__((format(printf, 1, 2)))
+static struct MHD_Response *error_response(const char *format, ...)
+	__attribute__((format(printf, 1, 2)));
+
 static struct MHD_Response *error_response(const char *format, ...)
 {
 	char text[512];
@@ -127,8 +130,7 @@ static uint32_t count_volumes(const struct master *master, struct mono_ms now)
 	return nr;
 }
 
-static uint32_t count_connected(const struct master *master,
-				struct mono_ms now)
+static uint32_t count_connected(const struct master *master, struct mono_ms now)
 {
 	struct host_status status;
 	uint32_t nr = 0;
@@ -189,8 +191,7 @@ static enum MHD_Result get_volume(struct api_request *request)
 	if (volume_id_parse(request->name, &id))
 		return refuse(request->connection, MHD_HTTP_BAD_REQUEST,
 			      error_response("volume: \"%.*s\" is not a volume name",
-					     VALUE_BYTES_SHOWN,
-					     request->name));
+					     VALUE_BYTES_SHOWN, request->name));
 	return reply_volume(request, MHD_HTTP_OK, &id);
 }
 
@@ -234,16 +235,15 @@ static enum MHD_Result post_volumes(struct api_request *request)
 		return refuse(request->connection, MHD_HTTP_BAD_REQUEST,
 			      error_response("%s", err.text));
 	if (api->freed)
-		return refuse(request->connection,
-			      MHD_HTTP_SERVICE_UNAVAILABLE,
+		return refuse(request->connection, MHD_HTTP_SERVICE_UNAVAILABLE,
 			      error_response("volume %s: the master is stopping",
 					     ask.volume.s));
 	request->volume = ask.volume;
 	request->token = ++api->last_token;
 	request->next = api->waiting;
 	api->waiting = request;
-	api->ops.create(api->arg, &ask.volume, ask.hosts, ask.guard,
-			request->token);
+	api->config.ops->create(api->config.arg, &ask.volume, ask.hosts,
+				ask.guard, request->token);
 	if (request->answered)
 		return reply_fate(request);
 	MHD_suspend_connection(request->connection);
@@ -312,14 +312,14 @@ static enum MHD_Result route(struct api_request *request, const char *url,
 	if (allowed)
 		return refuse_method(request, url, method, allowed);
 	return refuse(request->connection, MHD_HTTP_NOT_FOUND,
-		      error_response("there is no path %.*s",
-				     VALUE_BYTES_SHOWN, url));
+		      error_response("there is no path %.*s", VALUE_BYTES_SHOWN,
+				     url));
 }
 
 /* What is past the limit is read and forgotten, so that the asker hears the
  * refusal instead of a broken connection. */
-static enum MHD_Result take_body(struct api_request *request,
-				 const char *data, size_t len)
+static enum MHD_Result take_body(struct api_request *request, const char *data,
+				 size_t len)
 {
 	char *grown;
 
@@ -369,8 +369,8 @@ static void forget(struct api *api, const struct api_request *request)
 		*at = request->next;
 }
 
-void api_completed(void *arg, struct MHD_Connection *connection,
-		   void **context, enum MHD_RequestTerminationCode code)
+void api_completed(void *arg, struct MHD_Connection *connection, void **context,
+		   enum MHD_RequestTerminationCode code)
 {
 	struct api_request *request = *context;
 

@@ -46,7 +46,8 @@ static int remove_stale(const struct sockaddr_un *addr, struct err *err)
 
 	if (lstat(addr->sun_path, &st))
 		return errno == ENOENT ? 0 :
-		       err_set(err, -errno, "%s: lstat: %m", addr->sun_path);
+					 err_set(err, -errno, "%s: lstat: %m",
+						 addr->sun_path);
 	if (!S_ISSOCK(st.st_mode))
 		return err_set(err, -EEXIST, "%s: exists and is not a socket",
 			       addr->sun_path);
@@ -59,8 +60,7 @@ static int remove_stale(const struct sockaddr_un *addr, struct err *err)
 }
 
 /* The umask, since a chmod after bind() would come too late for somebody. */
-static int bind_private(int fd, const struct sockaddr_un *addr,
-			struct err *err)
+static int bind_private(int fd, const struct sockaddr_un *addr, struct err *err)
 {
 	mode_t before = umask(0177);
 	int ret = 0;
@@ -95,9 +95,10 @@ int api_socket_open(const char *path, struct api_socket *ret, struct err *err)
 	int error;
 
 	if (len == 0 || len >= sizeof(sock.addr.sun_path))
-		return err_set(err, -ENAMETOOLONG,
-			       "socket path \"%s\": a Unix socket's path has 1 to %zu bytes",
-			       path, sizeof(sock.addr.sun_path) - 1);
+		return err_set(
+			err, -ENAMETOOLONG,
+			"socket path \"%s\": a Unix socket's path has 1 to %zu bytes",
+			path, sizeof(sock.addr.sun_path) - 1);
 	memcpy(sock.addr.sun_path, path, len);
 	error = remove_stale(&sock.addr, err);
 	if (error)
@@ -119,8 +120,8 @@ void api_socket_unlink(const struct api_socket *sock)
 	struct stat st;
 
 	/* An inode's number may be given out again, at another time. */
-	if (lstat(sock->addr.sun_path, &st) == 0 &&
-	    st.st_dev == made->st_dev && st.st_ino == made->st_ino &&
+	if (lstat(sock->addr.sun_path, &st) == 0 && st.st_dev == made->st_dev &&
+	    st.st_ino == made->st_ino &&
 	    st.st_mtim.tv_sec == made->st_mtim.tv_sec &&
 	    st.st_mtim.tv_nsec == made->st_mtim.tv_nsec)
 		unlink(sock->addr.sun_path);

@@ -33,8 +33,6 @@ struct api_request {
 struct api {
 	struct loop *loop;
 	struct api_config config;
-	struct api_ops ops;
-	void *arg;
 	struct api_socket sock;
 	struct MHD_Daemon *daemon;
 	struct loop_op poll;		/* of the daemon's epoll */
@@ -51,8 +49,8 @@ enum MHD_Result api_handle(void *arg, struct MHD_Connection *connection,
 			   const char *url, const char *method,
 			   const char *version, const char *data,
 			   size_t *data_len, void **context);
-void api_completed(void *arg, struct MHD_Connection *connection,
-		   void **context, enum MHD_RequestTerminationCode code);
+void api_completed(void *arg, struct MHD_Connection *connection, void **context,
+		   enum MHD_RequestTerminationCode code);
 
 /* api_list.c: streams all volumes, or all hosts, as one array. */
 struct MHD_Response *api_list_volumes(const struct api *api);

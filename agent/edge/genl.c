@@ -72,15 +72,17 @@ static int on_end(struct nl_msg *message, void *arg)
 
 static int add_gate(struct answer *answer, struct nlmsghdr *header)
 {
-	struct gate_info *gates = reallocarray(
-		answer->gates, answer->nr_gates + 1, sizeof(*gates));
+	struct gate_info *gates = reallocarray(answer->gates,
+					       answer->nr_gates + 1,
+					       sizeof(*gates));
 
 	if (!gates)
 		return -ENOMEM;
 	answer->gates = gates;
-	return genl_gate_read(header, &gates[answer->nr_gates]) ?
-		       -EBADMSG :
-		       (answer->nr_gates++, 0);
+	if (genl_gate_read(header, &gates[answer->nr_gates]))
+		return -EBADMSG;
+	answer->nr_gates++;
+	return 0;
 }
 
 static int on_valid(struct nl_msg *message, void *arg)
@@ -187,14 +189,6 @@ static int request(struct genl *genl, struct nl_msg *message, int fill,
 
 /* --- commands -------------------------------------------------------------- */
 
-static const uint8_t commands[] = {
-	[KERNEL_ATTACH] = BFENCE_CMD_GATE_ATTACH,
-	[KERNEL_FENCE] = BFENCE_CMD_GATE_FENCE,
-	[KERNEL_OPEN] = BFENCE_CMD_GATE_OPEN,
-	[KERNEL_CLOSE] = BFENCE_CMD_GATE_CLOSE,
-	[KERNEL_LEASE] = BFENCE_CMD_LEASE_SET,
-};
-
 int genl_run(struct genl *genl, const struct kernel_op *op, const char *backing,
 	     struct gate_info *ret, struct err *err)
 {
@@ -207,7 +201,7 @@ int genl_run(struct genl *genl, const struct kernel_op *op, const char *backing,
 		return err_set(err, -ENODEV,
 			       "no backing device is configured for volume %s",
 			       op->volume.s);
-	message = request_new(genl, commands[op->kind], 0);
+	message = request_new(genl, genl_op_command(op->kind), 0);
 	return request(genl, message,
 		       message ? genl_op_put(message, op, backing) : 0, &answer,
 		       err);
@@ -248,9 +242,9 @@ static int get(struct genl *genl, const struct volume_id *volume,
 {
 	struct nl_msg *message = request_new(genl, BFENCE_CMD_GATE_GET, 0);
 	struct answer answer = { .gate = ret };
-	int fill = message ? nla_put_string(message, BFENCE_A_VOLUME,
-					    volume->s) :
-			     0;
+	int fill = message ?
+			   nla_put_string(message, BFENCE_A_VOLUME, volume->s) :
+			   0;
 
 	return request(genl, message, fill, &answer, NULL);
 }
@@ -294,11 +288,12 @@ int genl_new(struct genl **ret, struct err *err)
 	if (!error)
 		error = socket_new(&genl->monitor, err);
 	if (!error) {
-		genl->family = genl_ctrl_resolve(genl->command,
-						 BFENCE_GENL_NAME);
+		genl->family =
+			genl_ctrl_resolve(genl->command, BFENCE_GENL_NAME);
 		if (genl->family < 0)
-			error = err_set(err, -ENOENT,
-					"the kernel has no bfence: its module is not loaded (modprobe bfence)");
+			error = err_set(
+				err, -ENOENT,
+				"the kernel has no bfence: its module is not loaded (modprobe bfence)");
 	}
 	if (error) {
 		genl_free(genl);
@@ -367,12 +362,12 @@ static void on_readable(struct loop_op *op, int res)
 		tell(genl, &genl->heard[i]);
 	if (genl->lost)
 		genl->ops->on_lost(genl->arg);
-	loop_poll(genl->loop, &genl->readable,
-		  nl_socket_get_fd(genl->monitor), POLLIN);
+	loop_poll(genl->loop, &genl->readable, nl_socket_get_fd(genl->monitor),
+		  POLLIN);
 }
 
-int genl_watch(struct genl *genl, struct loop *loop,
-	       const struct genl_ops *ops, void *arg, struct err *err)
+int genl_watch(struct genl *genl, struct loop *loop, const struct genl_ops *ops,
+	       void *arg, struct err *err)
 {
 	int fd = nl_socket_get_fd(genl->monitor);
 	int bytes = MONITOR_QUEUE_BYTES;

@@ -42,7 +42,7 @@ struct genl_ops {
 };
 
 /* From here on, until loop_free(). Before the first genl_list(). */
-int genl_watch(struct genl *genl, struct loop *loop,
-	       const struct genl_ops *ops, void *arg, struct err *err);
+int genl_watch(struct genl *genl, struct loop *loop, const struct genl_ops *ops,
+	       void *arg, struct err *err);
 
 #endif

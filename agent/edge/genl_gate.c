@@ -169,8 +169,8 @@ int genl_boot_id_read(struct nlmsghdr *message, struct boot_id *ret)
 void genl_sentence_read(const struct nlmsgerr *error, char *ret, size_t size)
 {
 	static const char prefix[] = "bfence: ";
-	const struct nlmsghdr *header = (const struct nlmsghdr *)
-		((const char *)error - NLMSG_HDRLEN);
+	const struct nlmsghdr *header =
+		(const struct nlmsghdr *)((const char *)error - NLMSG_HDRLEN);
 	size_t len = header->nlmsg_len - NLMSG_HDRLEN;
 	size_t skip = sizeof(*error);
 	struct nlattr *found;

@@ -14,6 +14,7 @@ int genl_gate_read(struct nlmsghdr *message, struct gate_info *ret);
 int genl_volume_read(struct nlmsghdr *message, struct volume_id *ret);
 int genl_boot_id_read(struct nlmsghdr *message, struct boot_id *ret);
 
+uint8_t genl_op_command(enum kernel_op_kind kind);
 /* Puts what the op's command needs. Backing: of an attach. */
 int genl_op_put(struct nl_msg *message, const struct kernel_op *op,
 		const char *backing);

@@ -81,3 +81,16 @@ int genl_op_put(struct nl_msg *message, const struct kernel_op *op,
 	}
 	return -EINVAL;
 }
+
+uint8_t genl_op_command(enum kernel_op_kind kind)
+{
+	static const uint8_t commands[] = {
+		[KERNEL_ATTACH] = BFENCE_CMD_GATE_ATTACH,
+		[KERNEL_FENCE] = BFENCE_CMD_GATE_FENCE,
+		[KERNEL_OPEN] = BFENCE_CMD_GATE_OPEN,
+		[KERNEL_CLOSE] = BFENCE_CMD_GATE_CLOSE,
+		[KERNEL_LEASE] = BFENCE_CMD_LEASE_SET,
+	};
+
+	return commands[kind];
+}

@@ -69,8 +69,7 @@ static int take_group(struct store *store, const struct record *records,
 	return 0;
 }
 
-static void encode(struct store *store, const struct record *records,
-		   size_t nr)
+static void encode(struct store *store, const struct record *records, size_t nr)
 {
 	struct record_frame at = { .store = store->reload.store,
 				   .log_seq = store->next_seq,

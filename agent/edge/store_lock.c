@@ -66,8 +66,10 @@ static int refuse_second_owner(const struct store *store, const char *dir,
 	pid[len < 0 ? 0 : len] = '\0';
 	pid[strcspn(pid, "\n")] = '\0';
 	if (pid[0] == '\0')
-		return err_set(err, -EBUSY, "%s is owned by another process, "
-			       "which has not told its pid", dir);
+		return err_set(err, -EBUSY,
+			       "%s is owned by another process, "
+			       "which has not told its pid",
+			       dir);
 	return err_set(err, -EBUSY, "%s is owned by process %s", dir, pid);
 }
 

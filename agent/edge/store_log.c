@@ -117,7 +117,7 @@ static int flush(struct new_log *new)
 {
 	uint64_t first = new->nr_written - new->nr_waiting;
 	int ret = write_all(new->fd, new->store->frames,
-			    new->nr_waiting * RECORD_FRAME_SIZE,
+			    new->nr_waiting *RECORD_FRAME_SIZE,
 			    first * RECORD_FRAME_SIZE);
 
 	new->nr_waiting = 0;
@@ -127,7 +127,7 @@ static int flush(struct new_log *new)
 static uint8_t *next_frame(struct new_log *new)
 {
 	new->nr_written++;
-	return new->store->frames + new->nr_waiting++ * RECORD_FRAME_SIZE;
+	return new->store->frames + new->nr_waiting++ *RECORD_FRAME_SIZE;
 }
 
 static int flush_if_full(struct new_log *new)
@@ -264,8 +264,8 @@ static int adopt_last_group(struct store *store, uint8_t *image)
 	struct record_frame at = { .store = r->store,
 				   .durable_through = r->durable_through,
 				   .group_last = r->last_seq };
-	uint8_t *group = image + store_log_offset(store,
-						  r->durable_through + 1);
+	uint8_t *group =
+		image + store_log_offset(store, r->durable_through + 1);
 	size_t nr = r->last_seq - r->durable_through;
 
 	store->next_seq = r->durable_through + 1;
@@ -326,12 +326,13 @@ static int load_image(struct store *store, const char *dir, struct err *err)
 			       "%s/%s: offset %" PRId64
 			       ": the file does not end with a whole frame",
 			       dir, LOG_NAME,
-			       (int64_t)(st.st_size - st.st_size %
-						      RECORD_FRAME_SIZE));
+			       (int64_t)(st.st_size -
+					 st.st_size % RECORD_FRAME_SIZE));
 	image = malloc((size_t)st.st_size + 1);
 	if (!image)
-		return err_set(err, -ENOMEM, "%s/%s: no memory for %" PRId64
-			       " bytes", dir, LOG_NAME, (int64_t)st.st_size);
+		return err_set(err, -ENOMEM,
+			       "%s/%s: no memory for %" PRId64 " bytes", dir,
+			       LOG_NAME, (int64_t)st.st_size);
 	store->nr_frames = (uint64_t)st.st_size / RECORD_FRAME_SIZE;
 	ret = judge_image(store, dir, image, err);
 	free(image);

@@ -245,6 +245,7 @@ static int command_get(const Bfence__V1__Command *w, struct command *ret)
 	ret->drain_ms = w->drain_ms;
 	ret->keep_disk = w->keep_disk;
 	ret->leased = w->leased;
+	ret->late = w->late;
 	if (w->incarnation == 0)
 		return -EBADMSG;
 	if (kind_get((int)w->kind, &ret->kind))

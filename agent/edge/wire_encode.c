@@ -248,6 +248,7 @@ static int put_command(const struct command *command, uint8_t *buf, size_t size)
 	w.drain_ms = command->drain_ms;
 	w.keep_disk = command->keep_disk;
 	w.leased = command->leased;
+	w.late = command->late;
 	envelope.message_case = BFENCE__V1__ENVELOPE__MESSAGE_COMMAND;
 	envelope.command = &w;
 	return pack(&envelope, buf, size);

@@ -50,7 +50,7 @@ HOSTS = [
 STATUS = {"store_id": "s-1", "incarnation": 9, "uptime_ms": 61000,
           "volumes": 2, "hosts": 3, "hosts_connected": 2, "reloaded": 2,
           "skips": [{"volume": "v3", "offset": 1536,
-                     "code": "AuthorityRecordCorrupt",
+                     "class": "AuthorityRecordCorrupt",
                      "note": "body checksum differs"}]}
 
 

@@ -26,14 +26,15 @@ KMOD = {
     "main": "kmod/attach kmod/lab kmod/netlink kmod/proof kmod/trace",
 }
 
-WORDS = "core/types core/record core/message core/registry"
+WORDS = "core/types core/index core/record core/message core/registry"
 
 # Each stage sees the words and its left neighbour.
 CORE = {
     "types": "",
-    "record": "core/types",
+    "index": "",
+    "record": "core/types core/index",
     "message": "core/types",
-    "registry": "core/types",
+    "registry": "core/types core/index",
     "reload": "core/types core/record",
     "observation": WORDS,
     "publisher": WORDS,

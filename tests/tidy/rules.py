@@ -23,6 +23,7 @@ C_CODE = (*PRODUCT, "tests/*.[ch]")
 FUNCTION_LINES_MAX = 60
 FILE_LINES_MAX = 400
 PARAMS_MAX = 5
+FOREIGN_SHAPES = {"api_handle"}  # callbacks whose parameters a library fixes
 OPENING_WORDS_MIN = 4
 
 
@@ -194,7 +195,8 @@ def functions_are_short(tree: Tree) -> Iterator[str]:
 def functions_take_few_parameters(tree: Tree) -> Iterator[str]:
     sized = set(tree.match(*SIZED))
     for function in tree.functions:
-        if function.path in sized and function.params > PARAMS_MAX:
+        if (function.path in sized and function.params > PARAMS_MAX
+                and function.name not in FOREIGN_SHAPES):
             yield (f"{function.path}:{function.line}: {function.name} takes "
                    f"{function.params} parameters, {PARAMS_MAX} is the limit")
 

@@ -109,9 +109,14 @@ static void out_of_time(struct loop_op *op, int res)
 static void make_master(struct fixture *f)
 {
 	const struct master_config config = {
-		.incarnation = 1, .volumes_max = VOLUMES_MAX + 1,
-		.hosts_max = NR_HOSTS, .heartbeat_ms = 1000, .lease_ms = 6000,
-		.freshness_ms = 10000, .grace_ms = 10000, .retry_ms = 5000,
+		.incarnation = 1,
+		.volumes_max = VOLUMES_MAX + 1,
+		.hosts_max = NR_HOSTS,
+		.heartbeat_ms = 1000,
+		.lease_ms = 6000,
+		.freshness_ms = 10000,
+		.grace_ms = 10000,
+		.retry_ms = 5000,
 		.drain_ms = 5000,
 	};
 	struct host_id host;
@@ -129,7 +134,8 @@ static int setup(void **state)
 {
 	static const struct api_ops ops = { .create = on_create };
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct api_config config = { .incarnation = 7, .nr_reloaded = 3,
+	struct api_config config = { .incarnation = 7,
+				     .nr_reloaded = 3,
 				     .started = clock_now() };
 	struct store_config store = { .volumes_max = 8 };
 	struct err err;
@@ -145,9 +151,11 @@ static int setup(void **state)
 	assert_int_equal(loop_new(NR_ENTRIES, &f->loop), 0);
 	assert_int_equal(store_open(&store, f->loop, &f->store, &err), 0);
 	config.socket_path = f->path;
+	config.ops = &ops;
+	config.arg = f;
 	config.master = f->master;
 	config.store = f->store;
-	assert_int_equal(api_new(f->loop, &config, &ops, f, &f->api, &err), 0);
+	assert_int_equal(api_new(f->loop, &config, &f->api, &err), 0);
 	*state = f;
 	return 0;
 }
@@ -246,8 +254,8 @@ static void client_start(struct client *c, struct fixture *f,
 	c->request_len = len;
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	strcpy(addr.sun_path, f->path);
-	assert_int_equal(connect(c->fd, (struct sockaddr *)&addr,
-				 sizeof(addr)), 0);
+	assert_int_equal(connect(c->fd, (struct sockaddr *)&addr, sizeof(addr)),
+			 0);
 	if (!c->aside)
 		f->nr_running++;
 	client_go(c);
@@ -340,7 +348,8 @@ static size_t write_request(char *to, size_t size, const char *method,
 	return (size_t)snprintf(to, size,
 				"%s %s HTTP/1.1\r\nHost: localhost\r\n"
 				"Connection: close\r\nContent-Length: %zu\r\n"
-				"\r\n%s", method, path, strlen(body), body);
+				"\r\n%s",
+				method, path, strlen(body), body);
 }
 
 static void client_ask(struct client *c, struct fixture *f, const char *method,
@@ -350,14 +359,13 @@ static void client_ask(struct client *c, struct fixture *f, const char *method,
 	char *text = malloc(size);
 
 	assert_non_null(text);
-	client_start(c, f, text,
-		     write_request(text, size, method, path, body));
+	client_start(c, f, text, write_request(text, size, method, path, body));
 	free(text);
 }
 
 /* One whole exchange; *ret_status its status. */
-static json_t *exchange(struct fixture *f, const char *method,
-			const char *path, const char *body, int *ret_status)
+static json_t *exchange(struct fixture *f, const char *method, const char *path,
+			const char *body, int *ret_status)
 {
 	struct client c = { 0 };
 	json_t *json;

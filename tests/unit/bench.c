@@ -36,8 +36,8 @@ static struct replica_id replica_named(const char *name)
 	return id;
 }
 
-__attribute__((format(printf, 2, 3)))
-static void trace(struct bench *b, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void trace(struct bench *b,
+							const char *format, ...)
 {
 	size_t used = strlen(b->trace);
 	va_list args;
@@ -71,8 +71,10 @@ struct bench_gate *bench_gate(struct bench *b, const char *volume)
 static void trace_op(struct bench *b, const struct kernel_op *op)
 {
 	static const char *const names[] = {
-		[KERNEL_ATTACH] = "attach", [KERNEL_FENCE] = "fence",
-		[KERNEL_OPEN] = "open", [KERNEL_CLOSE] = "close",
+		[KERNEL_ATTACH] = "attach",
+		[KERNEL_FENCE] = "fence",
+		[KERNEL_OPEN] = "open",
+		[KERNEL_CLOSE] = "close",
 	};
 
 	if (op->kind == KERNEL_LEASE) {
@@ -80,10 +82,9 @@ static void trace_op(struct bench *b, const struct kernel_op *op)
 		      op->lease_deadline.v);
 		return;
 	}
-	trace(b, "kernel %s %s %" PRIu64 ".%" PRIu64 "%s%s\n",
-	      names[op->kind], op->volume.s, op->lineage.epoch,
-	      op->lineage.endpoint_version, op->leased ? " leased" : "",
-	      op->keep_disk ? " keep-disk" : "");
+	trace(b, "kernel %s %s %" PRIu64 ".%" PRIu64 "%s%s\n", names[op->kind],
+	      op->volume.s, op->lineage.epoch, op->lineage.endpoint_version,
+	      op->leased ? " leased" : "", op->keep_disk ? " keep-disk" : "");
 }
 
 static void end_grant(struct bench_gate *gate)
@@ -197,9 +198,10 @@ static void trace_record(struct bench *b, const struct record *record)
 		trace(b, "write incarnation %" PRIu64 "\n",
 		      record->incarnation.value);
 	else
-		trace(b, "write %s %" PRIu64 ".%" PRIu64 " served %" PRIu64
-		      ".%" PRIu64 "\n", record->volume.s,
-		      record->floor.lineage.epoch,
+		trace(b,
+		      "write %s %" PRIu64 ".%" PRIu64 " served %" PRIu64
+		      ".%" PRIu64 "\n",
+		      record->volume.s, record->floor.lineage.epoch,
 		      record->floor.lineage.endpoint_version,
 		      record->floor.served.epoch,
 		      record->floor.served.endpoint_version);
@@ -243,15 +245,15 @@ static void trace_sent(struct bench *b, const struct message *m)
 		      m->hello.incarnation);
 	else if (m->kind == MESSAGE_REPORT)
 		trace(b, "send %s %" PRIu64 " slots %u\n",
-		      m->report.full ? "inventory" : "heartbeat",
-		      m->report.seq, m->report.nr_slots);
+		      m->report.full ? "inventory" : "heartbeat", m->report.seq,
+		      m->report.nr_slots);
 	else if (ack->error)
 		trace(b, "send ack %s %" PRIu64 ".%" PRIu64 " error %d\n",
 		      command_name(ack->kind), ack->asked.epoch,
 		      ack->asked.endpoint_version, ack->error);
 	else
-		trace(b, "send ack %s %" PRIu64 ".%" PRIu64
-		      " %s%s%s\n", command_name(ack->kind), ack->asked.epoch,
+		trace(b, "send ack %s %" PRIu64 ".%" PRIu64 " %s%s%s\n",
+		      command_name(ack->kind), ack->asked.epoch,
 		      ack->asked.endpoint_version,
 		      gate_state_name(ack->proof.state),
 		      ack->proof.drained ? " drained" : "",
@@ -370,7 +372,8 @@ void bench_sync(struct bench *b, int nr_volumes, bool want_inventory)
 struct command bench_command(const struct bench *b, enum command_kind kind,
 			     const char *name)
 {
-	struct command c = { .kind = kind, .incarnation = b->incarnation,
+	struct command c = { .kind = kind,
+			     .incarnation = b->incarnation,
 			     .drain_ms = 500 };
 	char volume[VOLUME_ID_SIZE], primary[REPLICA_ID_SIZE];
 
@@ -452,9 +455,9 @@ void bench_free(struct bench *b)
 
 void bench_backing(struct bench *b, const char *volume)
 {
-	bench_feed(b, &(struct replica_event){
-			      .type = REPLICA_BACKING,
-			      .backing = bench_volume(volume) });
+	bench_feed(b,
+		   &(struct replica_event){ .type = REPLICA_BACKING,
+					    .backing = bench_volume(volume) });
 }
 
 void bench_ready(struct bench *b)
@@ -474,9 +477,8 @@ void bench_restart(struct bench *b, int nr_volumes)
 		bench_backing(b, name);
 	}
 	for (unsigned int i = 0; i < b->nr_log; i++)
-		bench_feed(b, &(struct replica_event){
-				      .type = REPLICA_RECORD,
-				      .record = &b->log[i] });
+		bench_feed(b, &(struct replica_event){ .type = REPLICA_RECORD,
+						       .record = &b->log[i] });
 	for (int i = 0; i < BENCH_GATES; i++)
 		if (b->gates[i].present)
 			bench_tell_gate(b, b->gates[i].info.volume.s);

@@ -83,8 +83,7 @@ static inline uint8_t *image_frame(struct image *image, uint64_t log_seq)
 	return image->bytes[log_seq - image->first_seq];
 }
 
-static inline uint64_t image_offset(const struct image *image,
-				    uint64_t log_seq)
+static inline uint64_t image_offset(const struct image *image, uint64_t log_seq)
 {
 	return (log_seq - image->first_seq) * RECORD_FRAME_SIZE;
 }

@@ -138,19 +138,21 @@ static void check(struct route *r)
 static void post(struct route *r, int host, bool to_master,
 		 const struct message *message)
 {
-	struct route_letter *letter = malloc(sizeof(*letter));
+	int len = wire_encode(message, r->bytes, sizeof(r->bytes));
+	struct route_letter *letter = malloc(sizeof(*letter) + (size_t)len);
 	struct route_letter **at = &r->post;
 	uint64_t due = r->now_ms + 1 + route_random(r, 20);
 
-	assert(letter);
+	assert(len > 0 && letter);
 	for (; *at; at = &(*at)->next)
 		if ((*at)->host == host && (*at)->to_master == to_master &&
 		    (*at)->due_ms > due)
 			due = (*at)->due_ms;
 	*letter = (struct route_letter){ .host = host,
 					 .to_master = to_master,
-					 .due_ms = due };
-	letter->message = *message;
+					 .due_ms = due,
+					 .len = (size_t)len };
+	memcpy(letter->bytes, r->bytes, letter->len);
 	*at = letter;
 }
 
@@ -210,15 +212,17 @@ static void deliver_due(struct route *r)
 			continue;
 		}
 		*at = letter->next;
+		assert(wire_decode(letter->bytes, letter->len, &r->message) ==
+		       0);
 		if (letter->to_master)
 			master_event(r, (struct master_event){
 						.type = MASTER_MESSAGE,
 						.host = (uint32_t)letter->host,
-						.message = &letter->message });
+						.message = &r->message });
 		else
 			replica_event(r, letter->host, (struct replica_event){
 						.type = REPLICA_MESSAGE,
-						.message = &letter->message });
+						.message = &r->message });
 		free(letter);
 		at = &r->post;	/* the events may have changed the list */
 	}

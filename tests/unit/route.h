@@ -10,6 +10,7 @@
 
 #include "core/master.h"
 #include "core/replica.h"
+#include "edge/wire.h"
 #include "gate_model.h"
 
 #define ROUTE_HOSTS	3
@@ -39,7 +40,8 @@ struct route_letter {
 	int host;
 	bool to_master;
 	uint64_t due_ms;
-	struct message message;
+	size_t len;
+	uint8_t bytes[];		/* as they are on the wire */
 };
 
 struct route {
@@ -51,6 +53,8 @@ struct route {
 	struct route_log lines;
 	struct route_host hosts[ROUTE_HOSTS];
 	struct route_letter *post;
+	struct message message;		/* the one being delivered */
+	uint8_t bytes[WIRE_BYTES_MAX];	/* the one being posted */
 	uint64_t now_ms;
 	uint64_t random;
 	enum guard guard;

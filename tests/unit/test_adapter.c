@@ -32,8 +32,10 @@ static int setup(void **state)
 
 	assert_non_null(o);
 	record.floor = (struct floor){ { "r1" }, { 2, 1 }, { "r1" }, { 2, 1 } };
-	o->gate = (struct gate_info){ .volume = v1, .replica = { "r1" },
-				      .state = GATE_OPEN, .drained = true,
+	o->gate = (struct gate_info){ .volume = v1,
+				      .replica = { "r1" },
+				      .state = GATE_OPEN,
+				      .drained = true,
 				      .authority = { 2, 1 },
 				      .primary = { "r1" } };
 	o->host.config = &config;
@@ -54,10 +56,12 @@ static int teardown(void **state)
 static struct command command(enum command_kind kind, uint64_t epoch,
 			      uint64_t endpoint_version)
 {
-	return (struct command){ .kind = kind, .volume = { "v1" },
+	return (struct command){ .kind = kind,
+				 .volume = { "v1" },
 				 .replica = { "r1" },
 				 .lineage = { epoch, endpoint_version },
-				 .primary = { "r1" }, .incarnation = 5 };
+				 .primary = { "r1" },
+				 .incarnation = 5 };
 }
 
 static struct kernel_op next_op(struct one *o)
@@ -228,8 +232,8 @@ static void gate_without_an_incarnation_to_name_is_not_attached(void **state)
 static void draining_gate_proves_nothing(void **state)
 {
 	static const enum gate_state states[] = {
-		GATE_ABSENT, GATE_CLOSED, GATE_OPEN, GATE_DRAINING,
-		GATE_QUARANTINED,
+		GATE_ABSENT,   GATE_CLOSED,	 GATE_OPEN,
+		GATE_DRAINING, GATE_QUARANTINED,
 	};
 	struct one *o = *state;
 	const struct lineage at = { 2, 1 }, other = { 2, 2 };
@@ -238,9 +242,9 @@ static void draining_gate_proves_nothing(void **state)
 		o->gate.state = states[i];
 		o->gate.drained = true;
 		adapter_take_gate(&o->a, &o->gate);
-		assert_true(adapter_proves(&o->a, at) ==
-			    (states[i] == GATE_CLOSED ||
-			     states[i] == GATE_OPEN));
+		assert_true(
+			adapter_proves(&o->a, at) ==
+			(states[i] == GATE_CLOSED || states[i] == GATE_OPEN));
 		assert_false(adapter_proves(&o->a, other));
 		o->gate.drained = false;
 		adapter_take_gate(&o->a, &o->gate);
@@ -336,7 +340,9 @@ static void change_of_state_is_noted_once(void **state)
 	struct replica_note note;
 
 	assert_true(adapter_note(&o->a, &note));
-	assert_string_equal(note.text, "gate volume=v1 replica=r1 state=absent->open lineage=2.1 role=primary");
+	assert_string_equal(
+		note.text,
+		"gate volume=v1 replica=r1 state=absent->open lineage=2.1 role=primary");
 	assert_false(adapter_note(&o->a, &note));
 	o->gate.io_errors++;
 	adapter_take_gate(&o->a, &o->gate);

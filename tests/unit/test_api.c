@@ -29,12 +29,15 @@ static void status_says_who_the_master_is(void **state)
 
 	add_volume(*state, "v1", 4);
 	status = get(*state, "/v1/status");
-	expect_keys(status, "store_id incarnation uptime_ms volumes hosts hosts_connected reloaded skips ");
+	expect_keys(
+		status,
+		"store_id incarnation uptime_ms volumes hosts hosts_connected reloaded skips ");
 	assert_int_equal(json_unpack(status, "{s:s, s:I, s:I, s:I, s:I, s:o}",
 				     "store_id", &id, "incarnation",
 				     &incarnation, "volumes", &nr, "hosts",
 				     &hosts, "reloaded", &reloaded, "skips",
-				     &volumes), 0);
+				     &volumes),
+			 0);
 	assert_int_equal(strlen(id), 32);
 	assert_int_equal(strspn(id, "0123456789abcdef"), 32);
 	assert_int_equal(incarnation, 7);
@@ -53,11 +56,14 @@ static void bound_volume_has_its_line_and_its_slots(void **state)
 
 	add_volume(*state, "v1", 4);
 	volume = get(*state, "/v1/volumes/v1");
-	expect_keys(volume, "volume guard state epoch endpoint_version primary primary_host data_addr ctrl_addr write_seq slots evidence ");
+	expect_keys(
+		volume,
+		"volume guard state epoch endpoint_version primary primary_host data_addr ctrl_addr write_seq slots evidence ");
 	assert_int_equal(json_unpack(volume, "{s:I, s:I, s:s, s:s}", "epoch",
 				     &epoch, "endpoint_version", &version,
 				     "primary", &primary, "primary_host",
-				     &host), 0);
+				     &host),
+			 0);
 	assert_int_equal(epoch, 4);
 	assert_int_equal(version, 2);
 	assert_string_equal(primary, "r2");
@@ -93,8 +99,9 @@ static void slot_that_reported_has_all_its_keys(void **state)
 	slot->applied = (struct lineage){ 3, 2 };
 	slot->served = (struct lineage){ 3, 3 };
 	volume = api_json_volume(&status);
-	expect_keys(json_array_get(json_object_get(volume, "slots"), 0),
-		    "replica host connected fenced state role backing_ok floor_epoch floor_endpoint_version applied_epoch applied_endpoint_version served_epoch served_endpoint_version io_errors ");
+	expect_keys(
+		json_array_get(json_object_get(volume, "slots"), 0),
+		"replica host connected fenced state role backing_ok floor_epoch floor_endpoint_version applied_epoch applied_endpoint_version served_epoch served_endpoint_version io_errors ");
 	json_decref(volume);
 }
 
@@ -124,8 +131,9 @@ static void host_that_was_never_heard_lacks_boot_and_last_heard(void **state)
 	json_t *hosts = get(*state, "/v1/hosts");
 
 	assert_int_equal(json_array_size(hosts), NR_HOSTS);
-	expect_keys(json_array_get(hosts, 0),
-		    "host configured connected fresh lease_left_ms slots primaries rogue_claims unknown_claims dropped_reports ");
+	expect_keys(
+		json_array_get(hosts, 0),
+		"host configured connected fresh lease_left_ms slots primaries rogue_claims unknown_claims dropped_reports ");
 	json_decref(hosts);
 }
 
@@ -148,9 +156,12 @@ static void host_that_was_heard_has_boot_and_last_heard(void **state)
 static void skip_names_its_class_and_its_volume_when_known(void **state)
 {
 	static const struct store_skip skips[] = {
-		{ .class = STORE_SKIP_CORRUPT, .volume = { "v1" },
-		  .offset = 1536, .reason = "body checksum differs" },
-		{ .class = STORE_SKIP_UNWRITTEN, .offset = 2048,
+		{ .class = STORE_SKIP_CORRUPT,
+		  .volume = { "v1" },
+		  .offset = 1536,
+		  .reason = "body checksum differs" },
+		{ .class = STORE_SKIP_UNWRITTEN,
+		  .offset = 2048,
 		  .reason = "zeros" },
 	};
 	json_t *array = api_json_skips(skips, 2), *first, *second;
@@ -173,8 +184,8 @@ static void number_past_the_signed_range_stays_positive(void **state)
 	api_json_set_u64(&object, "max", UINT64_MAX);
 	api_json_set_u64(&object, "signed_max", INT64_MAX);
 	assert_true(json_number_value(json_object_get(object, "max")) > 1.8e19);
-	assert_int_equal(json_integer_value(json_object_get(object,
-							    "signed_max")),
+	assert_int_equal(json_integer_value(
+				 json_object_get(object, "signed_max")),
 			 INT64_MAX);
 	json_decref(object);
 }
@@ -252,7 +263,8 @@ static void ask_with_a_guard_makes_a_volume_of_that_guard(void **state)
 
 		snprintf(body, sizeof(body),
 			 "{\"volume\":\"v%zu\",\"hosts\":" HOSTS_123
-			 ",\"guard\":\"%s\"}", i, guards[i]);
+			 ",\"guard\":\"%s\"}",
+			 i, guards[i]);
 		json = exchange(*state, "POST", "/v1/volumes", body, &status);
 		assert_int_equal(status, 201);
 		got = json_string_value(json_object_get(json, "guard"));
@@ -318,9 +330,11 @@ static void malformed_ask_names_the_field_and_the_value(void **state)
 		{ "", "body: not JSON: line 1" },
 		{ "{\"volume\":", "body: not JSON: line 1 column" },
 		{ "[]", "body: [] is not an object" },
-		{ "{\"hosts\":" HOSTS_123 "}", "volume: this field is missing" },
+		{ "{\"hosts\":" HOSTS_123 "}",
+		  "volume: this field is missing" },
 		{ "{\"volume\":\"v1\"}", "hosts: this field is missing" },
-		{ "{\"volume\":5,\"hosts\":" HOSTS_123 "}", "volume: 5 is not" },
+		{ "{\"volume\":5,\"hosts\":" HOSTS_123 "}",
+		  "volume: 5 is not" },
 		{ "{\"volume\":\"-v\",\"hosts\":" HOSTS_123 "}",
 		  "volume: \"-v\" is not" },
 		{ "{\"volume\":\"v1\",\"hosts\":\"h1\"}",
@@ -331,13 +345,15 @@ static void malformed_ask_names_the_field_and_the_value(void **state)
 		  "hosts: null is not" },
 		{ "{\"volume\":\"v1\",\"hosts\":[\"h1\",\"a b\",\"h3\"]}",
 		  "hosts: \"a b\" is not" },
-		{ "{\"volume\":\"v1\",\"hosts\":" HOSTS_123 ",\"guard\":\"no\"}",
+		{ "{\"volume\":\"v1\",\"hosts\":" HOSTS_123
+		  ",\"guard\":\"no\"}",
 		  "guard: \"no\" is not" },
 		{ "{\"volume\":\"v1\",\"hosts\":" HOSTS_123 ",\"guard\":null}",
 		  "guard: null is not" },
 		{ "{\"volume\":\"v1\",\"hosts\":" HOSTS_123 ",\"epoch\":9}",
 		  "body: \"epoch\" is not a field" },
-		{ "{\"volume\":\"v1\",\"volume\":\"v2\",\"hosts\":" HOSTS_123 "}",
+		{ "{\"volume\":\"v1\",\"volume\":\"v2\",\"hosts\":" HOSTS_123
+		  "}",
 		  "body: not JSON" },
 	};
 	struct fixture *f = *state;
@@ -473,7 +489,8 @@ int main(void)
 		TEST(damaged_volume_is_shown_with_its_evidence),
 		TEST(host_that_was_never_heard_lacks_boot_and_last_heard),
 		cmocka_unit_test(host_that_was_heard_has_boot_and_last_heard),
-		cmocka_unit_test(skip_names_its_class_and_its_volume_when_known),
+		cmocka_unit_test(
+			skip_names_its_class_and_its_volume_when_known),
 		cmocka_unit_test(number_past_the_signed_range_stays_positive),
 		TEST(list_of_nothing_is_an_empty_array),
 		TEST(ten_thousand_volumes_are_listed_once_each),

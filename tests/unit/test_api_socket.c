@@ -105,7 +105,8 @@ static void live_socket_with_a_full_backlog_is_refused_too(void **state)
 	assert_int_equal(listen(busy, 0), 0);
 	waiting = socket(AF_UNIX, SOCK_STREAM, 0);
 	assert_int_equal(connect(waiting, (struct sockaddr *)&addr,
-				 sizeof(addr)), 0);
+				 sizeof(addr)),
+			 0);
 	assert_int_equal(api_socket_open(f->path, &second, &f->err),
 			 -EADDRINUSE);
 	close(waiting);
@@ -162,8 +163,7 @@ static void path_may_have_107_bytes_and_not_one_more(void **state)
 	assert_int_equal(api_socket_open(path, &f->sock, &f->err),
 			 -ENAMETOOLONG);
 	assert_non_null(strstr(f->err.text, path));
-	assert_int_equal(api_socket_open("", &f->sock, &f->err),
-			 -ENAMETOOLONG);
+	assert_int_equal(api_socket_open("", &f->sock, &f->err), -ENAMETOOLONG);
 }
 
 static void unlink_takes_away_only_the_file_that_was_made(void **state)

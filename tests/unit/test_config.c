@@ -85,7 +85,8 @@ static void replica_file_gives_each_volume_its_backing_device(void **state)
 	(void)state;
 	assert_int_equal(load(CONFIG_REPLICA,
 			      REPLICA_HEAD "[volumes]\n"
-			      "v2 = /dev/vdc\nv1=/dev/vdb\n"), 0);
+					   "v2 = /dev/vdc\nv1=/dev/vdb\n"),
+			 0);
 	assert_int_equal(volume_id_parse("v1", &v1), 0);
 	assert_int_equal(volume_id_parse("v2", &v2), 0);
 	assert_int_equal(volume_id_parse("v3", &v3), 0);
@@ -118,12 +119,13 @@ static void what_is_not_understood_is_refused_with_its_line(void **state)
 		{ CONFIG_MASTER, "[master]\nlease_ms = 6s\n", 2,
 		  "\"6s\" is no number from 100 to 3600000" },
 		{ CONFIG_MASTER, "[master]\nlease_ms = 0\n", 2, "no number" },
+		{ CONFIG_MASTER, "[master]\nlease_ms = +6000\n", 2,
+		  "no number" },
 		{ CONFIG_MASTER, "[master]\nlease_ms = -1\n", 2, "no number" },
 		{ CONFIG_MASTER, "[master]\nlease_ms = 3600001\n", 2,
 		  "no number" },
-		{ CONFIG_MASTER,
-		  "[master]\nlease_ms = 18446744073709551617\n", 2,
-		  "no number" },
+		{ CONFIG_MASTER, "[master]\nlease_ms = 18446744073709551617\n",
+		  2, "no number" },
 		{ CONFIG_MASTER, "[master]\nstore = var/lib\n", 2,
 		  "no absolute path" },
 		{ CONFIG_MASTER, "[master]\nlisten = somewhere\n", 2,
@@ -131,8 +133,8 @@ static void what_is_not_understood_is_refused_with_its_line(void **state)
 		{ CONFIG_MASTER, "[master]\nlog_level = loud\n", 2,
 		  "none of error" },
 		{ CONFIG_REPLICA, "[replica]\nhost = -a\n", 2, "is no host" },
-		{ CONFIG_REPLICA, REPLICA_HEAD "[volumes]\nv 1 = /dev/vdb\n",
-		  7, "is no volume" },
+		{ CONFIG_REPLICA, REPLICA_HEAD "[volumes]\nv 1 = /dev/vdb\n", 7,
+		  "is no volume" },
 		{ CONFIG_REPLICA, REPLICA_HEAD "[volumes]\nv1 = vdb\n", 7,
 		  "no absolute path" },
 		{ CONFIG_REPLICA,
@@ -165,15 +167,19 @@ static void missing_key_is_named(void **state)
 		       "master is missing in [replica]");
 }
 
-static void times_that_contradict_each_other_are_refused_with_the_sum(void **state)
+static void
+times_that_contradict_each_other_are_refused_with_the_sum(void **state)
 {
 	(void)state;
-	assert_refused(CONFIG_MASTER, "[master]\nlease_ms = 2999\n", 0,
-		       "lease_ms = 2999 is less than 3 * heartbeat_ms = 3 * 1000 = 3000");
-	assert_refused(CONFIG_MASTER, "[master]\nfreshness_ms = 1999\n", 0,
-		       "freshness_ms = 1999 is less than 2 * heartbeat_ms = 2 * 1000 = 2000");
+	assert_refused(
+		CONFIG_MASTER, "[master]\nlease_ms = 2999\n", 0,
+		"lease_ms = 2999 is less than 3 * heartbeat_ms = 3 * 1000 = 3000");
+	assert_refused(
+		CONFIG_MASTER, "[master]\nfreshness_ms = 1999\n", 0,
+		"freshness_ms = 1999 is less than 2 * heartbeat_ms = 2 * 1000 = 2000");
 	assert_int_equal(load(CONFIG_MASTER, "[master]\nlease_ms = 3000\n"
-			      "freshness_ms = 2000\n"), 0);
+					     "freshness_ms = 2000\n"),
+			 0);
 }
 
 static void more_volumes_than_slots_are_refused(void **state)
@@ -181,8 +187,8 @@ static void more_volumes_than_slots_are_refused(void **state)
 	(void)state;
 	assert_refused(CONFIG_REPLICA,
 		       REPLICA_HEAD "slots_max = 1\n[volumes]\n"
-		       "v1 = /dev/vdb\nv2 = /dev/vdc\n", 0,
-		       "2 volumes are more than slots_max = 1");
+				    "v1 = /dev/vdb\nv2 = /dev/vdc\n",
+		       0, "2 volumes are more than slots_max = 1");
 }
 
 static void missing_file_is_named(void **state)
@@ -190,7 +196,8 @@ static void missing_file_is_named(void **state)
 	(void)state;
 	memset(&err, 0, sizeof(err));
 	assert_int_equal(config_load(&config, CONFIG_MASTER, "/nonexistent/x",
-				     &err), -ENOENT);
+				     &err),
+			 -ENOENT);
 	assert_non_null(strstr(err.text, "/nonexistent/x: No such file"));
 }
 
@@ -203,7 +210,8 @@ static void what_is_printed_can_be_read_again(void **state)
 
 	(void)state;
 	assert_int_equal(load(CONFIG_MASTER, "[master]\nlease_ms = 8000\n"
-			      "listen = 10.0.0.1:9\n"), 0);
+					     "listen = 10.0.0.1:9\n"),
+			 0);
 	before = config.master;
 	config_print(&config, to);
 	fclose(to);

@@ -57,7 +57,8 @@ static void fill_kinds(struct record records[NR_KINDS])
 {
 	/* The longest id there is. */
 	records[0] = record_of("v23456789012345678901234567890123456789"
-			       "012345678901234567890123", 3, 9);
+			       "012345678901234567890123",
+			       3, 9);
 	records[1] = record_of("v", 1, 1);
 	memset(&records[1].volume_state.line, 0,
 	       sizeof(records[1].volume_state.line));
@@ -101,7 +102,22 @@ static void crc32c_gives_the_published_values(void **state)
 	assert_int_equal(record_crc32c(0, bytes, 32), 0x46dd794e);
 	assert_int_equal(record_crc32c(0, bytes, 0), 0);
 	assert_int_equal(record_crc32c(record_crc32c(0, bytes, 5), bytes + 5,
-				       27), 0x46dd794e);
+				       27),
+			 0x46dd794e);
+}
+
+/* Each entry of the table is one byte's remainder. */
+static void crc32c_of_each_byte_is_its_remainder(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 256; i++) {
+		uint8_t byte = (uint8_t)i;
+		uint32_t crc = ~0U ^ byte;
+
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc & 1 ? crc >> 1 ^ 0x82f63b78 : crc >> 1;
+		assert_int_equal(record_crc32c(0, &byte, 1), ~crc);
+	}
 }
 
 static void each_kind_survives_encode_and_decode(void **state)
@@ -329,16 +345,19 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(crc32c_gives_the_published_values),
+		cmocka_unit_test(crc32c_of_each_byte_is_its_remainder),
 		cmocka_unit_test(each_kind_survives_encode_and_decode),
 		cmocka_unit_test(frame_has_the_documented_layout),
 		cmocka_unit_test(each_bit_that_flips_is_seen),
 		cmocka_unit_test(body_of_another_frame_is_seen),
-		cmocka_unit_test(damaged_body_still_tells_kind_volume_and_place),
+		cmocka_unit_test(
+			damaged_body_still_tells_kind_volume_and_place),
 		cmocka_unit_test(frame_of_zeros_was_never_written),
 		cmocka_unit_test(later_format_version_is_told_from_damage),
 		cmocka_unit_test(well_summed_nonsense_is_refused),
 		cmocka_unit_test(kept_damage_stays_damage_with_its_bytes),
-		cmocka_unit_test(record_without_the_form_of_its_kind_is_invalid),
+		cmocka_unit_test(
+			record_without_the_form_of_its_kind_is_invalid),
 	};
 
 	return cmocka_run_group_tests_name("record", tests, NULL, NULL);

@@ -356,6 +356,10 @@ static void log_without_its_opening_frame_refuses(void **state)
 	expect_refused(f, -EBADMSG, FIRST_SEQ, "opening");
 	memset(f->image.bytes, 0, sizeof(f->image.bytes));
 	expect_refused(f, -EBADMSG, FIRST_SEQ, "opening");
+	/* A log is never seen before its opening frame is synced. */
+	f->image.next_seq = FIRST_SEQ;
+	image_one(&f->image, marker_of(IMAGE_FRAMES));
+	expect_refused(f, -EBADMSG, FIRST_SEQ, "opening");
 }
 
 static void log_that_was_cut_short_refuses(void **state)
@@ -364,7 +368,8 @@ static void log_that_was_cut_short_refuses(void **state)
 
 	fill(f);
 	assert_int_equal(reload_judge(&f->reload, f->image.bytes[0],
-				      IMAGE_FRAMES - 1), -EBADMSG);
+				      IMAGE_FRAMES - 1),
+			 -EBADMSG);
 	assert_non_null(strstr(f->reload.bad_reason, "64 frames and has 63"));
 	assert_int_equal(reload_judge(&f->reload, f->image.bytes[0], 0),
 			 -EBADMSG);
@@ -504,20 +509,22 @@ static void group_larger_than_any_is_refused(void **state)
 	static uint8_t log[RECORD_GROUP_MAX + 8][RECORD_FRAME_SIZE];
 	struct fixture *f = *state;
 	struct record r = marker_of(RECORD_GROUP_MAX + 8);
-	struct record_frame at = { .store = image_store, .log_seq = 1,
-				   .durable_through = 1, .group_last = 1 };
+	struct record_frame at = { .store = image_store,
+				   .log_seq = 1,
+				   .durable_through = 1,
+				   .group_last = 1 };
 
 	record_encode(&r, &at, log[0]);
 	r = record_of("v1", 1, 1);
 	at.log_seq = 2;
 	at.group_last = 1 + RECORD_GROUP_MAX;
 	record_encode(&r, &at, log[1]);
-	assert_int_equal(reload_judge(&f->reload, log[0],
-				      RECORD_GROUP_MAX + 8), 0);
+	assert_int_equal(reload_judge(&f->reload, log[0], RECORD_GROUP_MAX + 8),
+			 0);
 	at.group_last++;
 	record_encode(&r, &at, log[1]);
-	assert_int_equal(reload_judge(&f->reload, log[0],
-				      RECORD_GROUP_MAX + 8), -EBADMSG);
+	assert_int_equal(reload_judge(&f->reload, log[0], RECORD_GROUP_MAX + 8),
+			 -EBADMSG);
 	assert_non_null(strstr(f->reload.bad_reason, "more than one group"));
 }
 

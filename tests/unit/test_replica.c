@@ -43,6 +43,12 @@ static int opened(void **state)
 	return 0;
 }
 
+static int connected_with_many(void **state)
+{
+	*state = bench_connected(200);
+	return 0;
+}
+
 static int fresh(void **state)
 {
 	*state = bench_new();
@@ -86,10 +92,10 @@ static void slot_is_attached_closed_and_recorded_on_first_sync(void **state)
 	bench_forget(b);
 	bench_sync(b, 1, false);
 	bench_expect(b,
-		"kernel attach v1 0.0\n"
-		"write v1 0.0 served 0.0\n"
-		"note gate volume=v1 replica=r1 state=absent->closed lineage=0.0 role=none\n"
-		"send inventory 1 slots 1\n");
+		     "kernel attach v1 0.0\n"
+		     "write v1 0.0 served 0.0\n"
+		     "note gate volume=v1 replica=r1 state=absent->closed lineage=0.0 role=none\n"
+		     "send inventory 1 slots 1\n");
 	assert_true(bench_gate(b, "v1")->info.managed);
 	assert_string_equal(durable(b, "v1")->replica.s, "r1");
 }
@@ -128,10 +134,10 @@ static void attach_that_fails_is_tried_again_every_five_seconds(void **state)
 	bench_forget(b);
 	bench_sync(b, 1, false);
 	bench_expect(b,
-		"kernel attach v1 0.0\n"
-		"write v1 0.0 served 0.0\n"
-		"note kernel-refused op=attach volume=v1 error=-16 reason=\"the kernel says?no\"\n"
-		"send inventory 1 slots 1\n");
+		     "kernel attach v1 0.0\n"
+		     "write v1 0.0 served 0.0\n"
+		     "note kernel-refused op=attach volume=v1 error=-16 reason=\"the kernel says?no\"\n"
+		     "send inventory 1 slots 1\n");
 	bench_tick(b, 4999);
 	bench_expect(b, "send heartbeat 2 slots 0\n");
 	assert_int_equal(b->timer, 1000 + 5000);
@@ -141,6 +147,23 @@ static void attach_that_fails_is_tried_again_every_five_seconds(void **state)
 	bench_tick(b, 5000);
 	assert_true(traced(b, "state=absent->closed"));
 	assert_true(bench_last_report(b)->slots[0].backing_ok);
+}
+
+static void attach_that_failed_is_tried_again_at_a_sync(void **state)
+{
+	struct bench *b = *state;
+
+	bench_backing(b, "v1");
+	bench_ready(b);
+	bench_up(b);
+	bench_welcome(b, 5, STORE);
+	b->fail_kind = KERNEL_ATTACH;
+	b->fail_error = -EBUSY;
+	bench_sync(b, 1, false);
+	b->fail_kind = KERNEL_UNSPEC;
+	bench_forget(b);
+	bench_sync(b, 1, false);
+	assert_true(traced(b, "kernel attach v1 0.0\n"));
 }
 
 static void other_replica_than_the_recorded_one_is_refused(void **state)
@@ -154,7 +177,9 @@ static void other_replica_than_the_recorded_one_is_refused(void **state)
 	bench_welcome(b, 5, STORE);
 	bench_forget(b);
 	bench_sync(b, 1, false);
-	assert_true(traced(b, "note sync-refused volume=v1 replica=r1: this host holds replica r9"));
+	assert_true(traced(
+		b,
+		"note sync-refused volume=v1 replica=r1: this host holds replica r9"));
 	assert_string_equal(bench_last_report(b)->slots[0].replica.s, "r9");
 	assert_string_equal(durable(b, "v1")->replica.s, "r9");
 	bench_forget(b);
@@ -176,21 +201,21 @@ static void fence_is_acked_only_when_drained_and_floor_durable(void **state)
 	b->log_holds = true;
 	bench_fence(b, "v1 2.1 r2");
 	bench_expect(b,
-		"kernel fence v1 2.1\n"
-		"write v1 2.1 served 1.1\n"
-		"note gate volume=v1 replica=r1 state=open->draining lineage=2.1 role=none\n"
-		"send ack fence 2.1 draining\n"
-		"send heartbeat 6 slots 1\n");
+		     "kernel fence v1 2.1\n"
+		     "write v1 2.1 served 1.1\n"
+		     "note gate volume=v1 replica=r1 state=open->draining lineage=2.1 role=none\n"
+		     "send ack fence 2.1 draining\n"
+		     "send heartbeat 6 slots 1\n");
 	bench_drained(b, "v1");
 	bench_expect(b,
-		"note gate volume=v1 replica=r1 state=draining->closed lineage=2.1 role=none\n"
-		"send heartbeat 7 slots 1\n");
+		     "note gate volume=v1 replica=r1 state=draining->closed lineage=2.1 role=none\n"
+		     "send heartbeat 7 slots 1\n");
 	b->now.v += 30;
 	bench_log_done(b);
 	bench_expect(b,
-		"note fence volume=v1 replica=r1 asked=2.1 drained=0 ms=30\n"
-		"send ack fence 2.1 closed drained durable\n"
-		"send heartbeat 8 slots 1\n");
+		     "note fence volume=v1 replica=r1 asked=2.1 drained=0 ms=30\n"
+		     "send ack fence 2.1 closed drained durable\n"
+		     "send heartbeat 8 slots 1\n");
 }
 
 static void durable_floor_alone_is_no_acknowledgement(void **state)
@@ -237,8 +262,8 @@ static void older_fence_is_refused_and_changes_nothing(void **state)
 	bench_forget(b);
 	bench_fence(b, "v1 7.1 r1");
 	bench_expect(b,
-		"note refused command=fence volume=v1 replica=r1 asked=7.1 error=-116 reason=\"fence at 7.1 is older than the floor 7.2\"\n"
-		"send ack fence 7.1 error -116\n");
+		     "note refused command=fence volume=v1 replica=r1 asked=7.1 error=-116 reason=\"fence at 7.1 is older than the floor 7.2\"\n"
+		     "send ack fence 7.1 error -116\n");
 	bench_fence(b, "v1 7.1 r1");	/* once more: not noted again */
 	bench_expect(b, "send ack fence 7.1 error -116\n");
 }
@@ -267,9 +292,9 @@ static void repeated_fence_asks_again_and_gives_the_same_proof(void **state)
 	bench_forget(b);
 	bench_fence(b, "v1 2.1 r2");
 	bench_expect(b,
-		"kernel fence v1 2.1\n"
-		"note fence volume=v1 replica=r1 asked=2.1 drained=0 ms=0\n"
-		"send ack fence 2.1 closed drained durable\n");
+		     "kernel fence v1 2.1\n"
+		     "note fence volume=v1 replica=r1 asked=2.1 drained=0 ms=0\n"
+		     "send ack fence 2.1 closed drained durable\n");
 	bench_fence(b, "v1 2.1 r2");
 	assert_memory_equal(&first.proof, &bench_last_ack(b)->proof,
 			    sizeof(first.proof));
@@ -540,15 +565,15 @@ static void close_is_answered_when_closed_and_when_drained(void **state)
 	bench_gate(b, "v1")->busy = true;
 	bench_send(b, &close);
 	bench_expect(b,
-		"kernel close v1 1.1\n"
-		"note gate volume=v1 replica=r1 state=open->draining lineage=1.1 role=none\n"
-		"send ack close 1.1 draining durable\n"
-		"send heartbeat 6 slots 1\n");
+		     "kernel close v1 1.1\n"
+		     "note gate volume=v1 replica=r1 state=open->draining lineage=1.1 role=none\n"
+		     "send ack close 1.1 draining durable\n"
+		     "send heartbeat 6 slots 1\n");
 	bench_drained(b, "v1");
 	bench_expect(b,
-		"note gate volume=v1 replica=r1 state=draining->closed lineage=1.1 role=none\n"
-		"send ack close 1.1 closed drained durable\n"
-		"send heartbeat 7 slots 1\n");
+		     "note gate volume=v1 replica=r1 state=draining->closed lineage=1.1 role=none\n"
+		     "send ack close 1.1 closed drained durable\n"
+		     "send heartbeat 7 slots 1\n");
 }
 
 static void close_of_another_lineage_leaves_the_grant_alone(void **state)
@@ -577,17 +602,22 @@ static void lease_runs_from_the_moment_the_report_was_sent(void **state)
 	assert_int_equal(b->lease_deadline, sent_at + 6000);
 }
 
-static void lease_of_no_report_or_of_the_past_is_ignored_and_noted_once(void **state)
+static void
+lease_of_no_report_or_of_the_past_is_ignored_and_noted_once(void **state)
 {
 	struct bench *b = *state;
 
 	bench_lease(b, 2, 6000);
-	bench_expect(b, "note lease-ignored reason=\"it answers no report that is remembered\"\n");
+	bench_expect(
+		b,
+		"note lease-ignored reason=\"it answers no report that is remembered\"\n");
 	bench_lease(b, 0, 6000);
 	bench_expect(b, "");
 	b->now.v += 6000;
 	bench_lease(b, 1, 6000);
-	assert_true(traced(b, "note lease-ignored reason=\"it is over already\"\n"));
+	assert_true(
+		traced(b,
+		       "note lease-ignored reason=\"it is over already\"\n"));
 	assert_false(traced(b, "kernel lease"));
 }
 
@@ -630,12 +660,35 @@ static void fence_is_in_the_kernel_before_the_lease_that_follows(void **state)
 		    strstr(b->trace, "kernel lease"));
 }
 
+/* However much else waits: the next message may be a lease. */
+static void fence_is_carried_out_in_its_own_step(void **state)
+{
+	struct bench *b = *state;
+	const struct replica_event listed = { .type = REPLICA_LISTED };
+	const struct command fence =
+		bench_command(b, COMMAND_FENCE, "v200 2.1 r2");
+	struct message m = { .kind = MESSAGE_COMMAND };
+	struct replica_event event = { .type = REPLICA_MESSAGE,
+				       .now = b->now,
+				       .message = &m };
+
+	m.command = fence;
+	assert_int_equal(replica_step(b->replica, &listed, b->update), 0);
+	/* 200 slots have lost their gates, an update has no room for all. */
+	assert_int_equal(replica_step(b->replica, &listed, b->update), 0);
+	assert_true(b->update->more);
+	assert_int_equal(replica_step(b->replica, &event, b->update), 0);
+	assert_int_equal(b->update->nr_kernel, 1);
+	assert_int_equal(b->update->kernel[0].lineage.epoch, 2);
+}
+
 /* --- masters ------------------------------------------------------------------ */
 
-static void incarnation_is_durable_before_the_first_report(void **state)
+static void incarnation_is_durable_before_attach_and_report(void **state)
 {
 	struct bench *b = *state;
 
+	bench_backing(b, "v1");
 	bench_ready(b);
 	bench_up(b);
 	b->log_holds = true;
@@ -644,8 +697,12 @@ static void incarnation_is_durable_before_the_first_report(void **state)
 	bench_expect(b, "send hello incarnation 0\n"
 			"write incarnation 9\n");
 	bench_log_done(b);
-	bench_expect(b, "note master incarnation=9\n"
-			"send inventory 1 slots 1\n");
+	bench_expect(b,
+		     "note master incarnation=9\n"
+		     "kernel attach v1 0.0\n"
+		     "write v1 0.0 served 0.0\n"
+		     "note gate volume=v1 replica=r1 state=absent->closed lineage=0.0 role=none\n"
+		     "send inventory 1 slots 1\n");
 }
 
 static void lower_incarnation_is_refused(void **state)
@@ -662,7 +719,9 @@ static void lower_incarnation_is_refused(void **state)
 	bench_forget(b);
 	bench_welcome(b, 4, STORE);
 	assert_true(b->reset);
-	bench_expect(b, "note master-refused reason=\"old master: incarnation 4, seen was 5\"\n");
+	bench_expect(
+		b,
+		"note master-refused reason=\"old master: incarnation 4, seen was 5\"\n");
 	bench_fence(b, "v1 9.1 r1");	/* it goes on talking */
 	bench_expect(b, "");
 	bench_down(b);
@@ -701,7 +760,10 @@ static void refusal_is_noted_once_until_a_master_welcomes(void **state)
 		bench_up(b);
 		bench_forget(b);
 		bench_feed(b, &event);
-		bench_expect(b, i ? "" : "note refused-by-master reason=\"no such host\"\n");
+		bench_expect(
+			b,
+			i ? "" :
+			    "note refused-by-master reason=\"no such host\"\n");
 	}
 }
 
@@ -724,7 +786,9 @@ static void restart_adopts_open_gates_without_closing_them(void **state)
 	struct bench *b = *state;
 
 	bench_restart(b, 1);
-	bench_expect(b, "note gate volume=v1 replica=r1 state=absent->open lineage=1.1 role=primary\n");
+	bench_expect(
+		b,
+		"note gate volume=v1 replica=r1 state=absent->open lineage=1.1 role=primary\n");
 	bench_up(b);
 	bench_welcome(b, 6, STORE);
 	bench_sync(b, 1, false);
@@ -748,7 +812,8 @@ static void reboot_attaches_closed_at_the_durable_floor(void **state)
 	struct bench *b = *state;
 
 	bench_reboot(b, 1);
-	bench_expect(b,
+	bench_expect(
+		b,
 		"kernel attach v1 1.1\n"
 		"note gate volume=v1 replica=r1 state=absent->closed lineage=1.1 role=none\n");
 	bench_up(b);
@@ -792,7 +857,8 @@ static void fence_lost_in_a_crash_leaves_the_old_or_the_new_floor(void **state)
 	assert_lineage(durable(b, "v1")->lineage, 1, 1);
 }
 
-static void damaged_start_is_an_error_and_no_event_comes_before_ready(void **state)
+static void
+damaged_start_is_an_error_and_no_event_comes_before_ready(void **state)
 {
 	struct bench *b = *state;
 	struct record record = { .kind = RECORD_VOLUME };
@@ -861,7 +927,8 @@ static void command_at_random(struct bench *b, uint64_t *seed)
 	char name[32];
 	struct command c;
 
-	snprintf(name, sizeof(name), "v%" PRIu64 " %" PRIu64 ".%" PRIu64 " r%" PRIu64,
+	snprintf(name, sizeof(name),
+		 "v%" PRIu64 " %" PRIu64 ".%" PRIu64 " r%" PRIu64,
 		 1 + random_below(seed, 2), 1 + random_below(seed, 6),
 		 1 + random_below(seed, 3), 1 + random_below(seed, 2));
 	c = bench_command(b, COMMAND_FENCE + random_below(seed, 3), name);
@@ -957,24 +1024,35 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(fresh, slot_is_attached_closed_and_recorded_on_first_sync),
 		TEST(fresh, slot_without_backing_is_reported_absent_and_not_ok),
-		TEST(fresh, attach_that_fails_is_tried_again_every_five_seconds),
+		TEST(fresh,
+		     attach_that_fails_is_tried_again_every_five_seconds),
+		TEST(fresh, attach_that_failed_is_tried_again_at_a_sync),
 		TEST(connected, other_replica_than_the_recorded_one_is_refused),
-		TEST(opened, fence_is_acked_only_when_drained_and_floor_durable),
+		TEST(opened,
+		     fence_is_acked_only_when_drained_and_floor_durable),
 		TEST(opened, durable_floor_alone_is_no_acknowledgement),
 		TEST(opened, newer_fence_overtakes_older_in_flight),
 		TEST(connected, older_fence_is_refused_and_changes_nothing),
-		TEST(connected, fence_of_one_lineage_with_two_primaries_is_refused),
-		TEST(connected, repeated_fence_asks_again_and_gives_the_same_proof),
-		TEST(opened, fence_at_the_lineage_of_an_open_gate_leaves_it_open),
+		TEST(connected,
+		     fence_of_one_lineage_with_two_primaries_is_refused),
+		TEST(connected,
+		     repeated_fence_asks_again_and_gives_the_same_proof),
+		TEST(opened,
+		     fence_at_the_lineage_of_an_open_gate_leaves_it_open),
 		TEST(opened, quarantine_is_told_and_is_no_drain),
-		TEST(opened, failed_write_is_no_durable_floor_but_the_fence_stands),
+		TEST(opened,
+		     failed_write_is_no_durable_floor_but_the_fence_stands),
 		TEST(opened, sentence_of_the_kernel_travels_in_the_ack),
-		TEST(connected, gate_that_is_gone_is_attached_again_at_its_floor),
-		TEST(connected, fence_of_an_absent_gate_attaches_it_at_the_fence),
+		TEST(connected,
+		     gate_that_is_gone_is_attached_again_at_its_floor),
+		TEST(connected,
+		     fence_of_an_absent_gate_attaches_it_at_the_fence),
 		TEST(connected, gate_that_a_list_does_not_name_is_gone),
 		TEST(connected, open_needs_exactly_the_fenced_lineage),
-		TEST(opened, open_waits_for_nobody_while_undrained_or_not_durable),
-		TEST(connected, role_is_primary_only_for_the_lineages_own_replica),
+		TEST(opened,
+		     open_waits_for_nobody_while_undrained_or_not_durable),
+		TEST(connected,
+		     role_is_primary_only_for_the_lineages_own_replica),
 		TEST(connected, open_in_time_is_remembered_as_served),
 		TEST(opened, late_open_demotes_served_before_the_kernel_opens),
 		TEST(opened, late_open_is_refused_when_the_log_cannot_forget),
@@ -987,8 +1065,10 @@ int main(void)
 		     lease_of_no_report_or_of_the_past_is_ignored_and_noted_once),
 		TEST(connected, lease_of_a_report_long_ago_is_ignored),
 		TEST(connected, lease_of_an_earlier_connection_is_ignored),
-		TEST(opened, fence_is_in_the_kernel_before_the_lease_that_follows),
-		TEST(fresh, incarnation_is_durable_before_the_first_report),
+		TEST(opened,
+		     fence_is_in_the_kernel_before_the_lease_that_follows),
+		TEST(connected_with_many, fence_is_carried_out_in_its_own_step),
+		TEST(fresh, incarnation_is_durable_before_attach_and_report),
 		TEST(connected, lower_incarnation_is_refused),
 		TEST(connected, foreign_store_is_refused),
 		TEST(connected, refusal_is_noted_once_until_a_master_welcomes),
@@ -997,8 +1077,10 @@ int main(void)
 		TEST(opened, lost_link_changes_no_gate),
 		TEST(opened, reboot_attaches_closed_at_the_durable_floor),
 		TEST(opened, floor_follows_a_gate_that_knows_more),
-		TEST(opened, gate_that_knows_less_than_the_floor_is_fenced_at_it),
-		TEST(opened, fence_lost_in_a_crash_leaves_the_old_or_the_new_floor),
+		TEST(opened,
+		     gate_that_knows_less_than_the_floor_is_fenced_at_it),
+		TEST(opened,
+		     fence_lost_in_a_crash_leaves_the_old_or_the_new_floor),
 		TEST(fresh,
 		     damaged_start_is_an_error_and_no_event_comes_before_ready),
 		TEST(fresh, full_table_is_noted_and_serves_on),

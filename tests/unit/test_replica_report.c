@@ -251,8 +251,8 @@ static void change_is_told_at_once_and_alone(void **state)
 	bench_gate(b, "v1")->info.lease_ended = true;
 	bench_tell_gate(b, "v1");
 	bench_expect(b,
-		"note gate volume=v1 replica=r1 state=open->closed lineage=1.1 role=none reason=lease-ended\n"
-		"send heartbeat 6 slots 1\n");
+		     "note gate volume=v1 replica=r1 state=open->closed lineage=1.1 role=none reason=lease-ended\n"
+		     "send heartbeat 6 slots 1\n");
 	bench_tell_gate(b, "v1");
 	bench_expect(b, "");
 }
@@ -270,8 +270,7 @@ static void nothing_is_reported_before_the_sync_is_whole(void **state)
 {
 	struct bench *b = *state;
 	struct message m = { .kind = MESSAGE_SYNC };
-	struct replica_event event = { .type = REPLICA_MESSAGE,
-				       .message = &m };
+	struct replica_event event = { .type = REPLICA_MESSAGE, .message = &m };
 
 	bench_down(b);
 	bench_up(b);

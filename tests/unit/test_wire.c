@@ -167,6 +167,7 @@ static void command_fill(struct message *m, bool largest)
 	m->command.drain_ms = UINT32_MAX;
 	m->command.keep_disk = true;
 	m->command.leased = true;
+	m->command.late = true;
 }
 
 static void lease_fill(struct message *m, bool largest)

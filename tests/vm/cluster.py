@@ -56,8 +56,7 @@ class Cluster:
             self.start_replica(name)
             self.hosts[name].spawn("export", "exec export.sh " +
                                    self.hosts[name].address)
-        until("all hosts are connected", lambda: all(
-            host["connected"] for host in self.master.json("bfence host list -j")))
+        until("all hosts are connected", self.is_connected)
 
     # -- daemons ------------------------------------------------------------
 
@@ -118,6 +117,10 @@ class Cluster:
     def gate(self, host: str, volume: str) -> dict:
         """Empty while the host has no gate for the volume."""
         return self.gates(host).get(volume, {})
+
+    def is_connected(self) -> bool:
+        hosts = self.master.json("bfence host list -j")
+        return all(host["connected"] for host in hosts)
 
     def is_settled(self) -> bool:
         """Master and all three kernels agree, and every gate is open."""

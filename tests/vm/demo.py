@@ -9,7 +9,7 @@ import time
 
 from cluster import Cluster
 from lab import Lab, LabError
-from story import Story
+from story import Story, beginning, master_restart, zombie
 
 BEGAN = time.monotonic()
 
@@ -18,35 +18,19 @@ def tell(text: str) -> None:
     print(f"[{time.monotonic() - BEGAN:6.1f} s] {text}", flush=True)
 
 
-def chapters(story: Story) -> list[tuple[str, list]]:
-    return [
-        ("One master, three hosts: boot and start", [story.cluster.start]),
-        ("Three volumes over three hosts", [story.create_volumes, story.show_gates]),
-        ("A checksummed pattern on v1", [story.write_pattern]),
-        ("The primary becomes a zombie; its clock runs on (SIGSTOP)",
-         [lambda: story.pause_primary("running")]),
-        ("The master fails over", [story.await_failover]),
-        ("The new primary takes over", [story.take_over]),
-        ("The zombie wakes", [story.wake_zombie]),
-        ("The zombie rejoins", [story.rejoin, story.show_gates]),
-        ("The primary becomes a zombie again; its clock is frozen (QMP stop)",
-         [lambda: story.pause_primary("frozen")]),
-        ("The master fails over", [story.await_failover]),
-        ("The new primary takes over", [story.take_over]),
-        ("The zombie wakes", [story.wake_zombie]),
-        ("The zombie rejoins", [story.rejoin, story.show_gates]),
-        ("The master is killed and started again", [story.kill_master]),
-    ]
+def tell_all(story: Story) -> None:
+    chapters = (beginning(story) + zombie(story, "running") + zombie(story, "frozen")
+                + master_restart(story))
+    for number, (title, steps) in enumerate(chapters, 1):
+        tell(f"{number}. {title}")
+        for step in steps:
+            step()
 
 
 def main() -> int:
     try:
         with Lab() as lab:
-            story = Story(Cluster(lab), lambda text: tell("   " + text))
-            for number, (title, steps) in enumerate(chapters(story), 1):
-                tell(f"{number}. {title}")
-                for step in steps:
-                    step()
+            tell_all(Story(Cluster(lab), lambda text: tell("   " + text)))
     except LabError as error:
         tell(f"FAILED: {error}")
         return 1

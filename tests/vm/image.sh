@@ -17,9 +17,8 @@ image=${2:-$build/vm/root.img}
 kernel=$("$here/kernel.sh" "$version")
 kver=$(basename "$kernel")
 
-programs="/usr/sbin/mdadm /usr/sbin/nvme /usr/bin/kmod /usr/bin/flock
-	/usr/sbin/mkfs.ext4 $build/bfence $build/bfenced
-	$build/vm/iogen"
+programs="/usr/sbin/mdadm /usr/bin/kmod /usr/bin/flock /usr/sbin/mkfs.ext4
+	$build/bfence $build/bfenced $build/vm/iogen"
 drivers="virtio_pci virtio_blk virtio_net virtio_console nvmet-tcp nvme-tcp
 	raid1 configfs null_blk brd loop dm-delay dm-flakey"
 kmod=$build/kmod-$kver/bfence.ko

@@ -27,7 +27,9 @@ PATTERN = (0, 1000)
 ZOMBIE = {"running": (1000, 2500), "frozen": (4000, 2500)}
 SUCCESSOR = {"running": (3500, 400), "frozen": (6500, 400)}
 STEADY = (7000, 1000)
+DEPTH = 16
 STUBBORN = 50  # writes of guest/stubborn.sh to each disk
+LIBRARY = ". /usr/lib/bfence/nvmet.sh"
 PLAIN_NQN = "nqn.2026-11.bfence:plain"
 
 
@@ -118,7 +120,7 @@ class Story:
         start, count = ZOMBIE[clock]
         guest.spawn("zombie", f"exec iogen write {MIRROR} --run-id {zombie.run} "
                     f"--lineage {zombie.lineage} --from {start} --count {count} "
-                    "--depth 16 --rate 500 --keep-going "
+                    f"--depth {DEPTH} --keep-going "
                     f"--ack-file /dev/virtio-ports/acks-{VOLUME}")
         if clock == "running":
             self._start_plain_writer(host)
@@ -130,8 +132,8 @@ class Story:
             guest.stop()
         zombie.acked = set(guest.acks(VOLUME, zombie.run))
         zombie.own = set(guest.scan(VOLUME, zombie.run))
-        self.say(f"{host} is primary at {zombie.lineage}; paused, its clock {clock}, "
-                 f"after {len(zombie.acked)} acknowledged writes, 16 in flight")
+        self.say(f"{host} is primary at {zombie.lineage}; paused, its clock {clock}, with a "
+                 f"writer {DEPTH} deep, after {len(zombie.acked)} acknowledged writes")
 
     def await_failover(self) -> None:
         """A new line, fenced on a majority without the zombie."""
@@ -176,6 +178,7 @@ class Story:
                        len(self.guest(name).scan(VOLUME, run)) == SUCCESSOR[zombie.clock][1])
 
     def wake_zombie(self) -> None:
+        """It writes on, to its mirror and past it; and nothing of it lands."""
         zombie = self.zombie
         guest = self.guest(zombie.host)
         before = {name: self._refused(name) for name in zombie.lawful}
@@ -227,8 +230,7 @@ class Story:
         cluster.kill_master()
         at_kill = len(guest.acks(VOLUME, "steady"))
         cluster.start_master()
-        until("the hosts are back", lambda: all(
-            h["connected"] for h in cluster.master.json("bfence host list -j")))
+        until("the hosts are back", cluster.is_connected)
         at_return = len(guest.acks(VOLUME, "steady"))
         self.say(f"master killed and started again; {at_return - at_kill} writes on "
                  f"{host} meanwhile")
@@ -248,6 +250,12 @@ class Story:
         for guest in self.cluster.guests():
             guest.check_dmesg()
         self.say("ok: no kernel of the four complains")
+
+    def check_health(self) -> None:
+        """What a scenario begins with; it fails when an earlier one has failed."""
+        mirror = self.guest(self.primary()).ok("cat /proc/mdstat")
+        if not self.cluster.is_settled() or "[3/3]" not in mirror:
+            raise LabError(f"the cluster is not healthy to begin with:\n{mirror}")
 
     # -- how ----------------------------------------------------------------
 
@@ -278,12 +286,11 @@ class Story:
         return self.guest(self.others(self.zombie.host)[0])
 
     def _start_plain_writer(self, host: str) -> None:
-        library = ". /usr/lib/bfence/nvmet.sh"
         target = self._plain_guest()
-        target.ok(f"{library}; nvmet_start {target.address} && "
+        target.ok(f"{LIBRARY}; nvmet_start {target.address} && "
                   f"nvmet_export {PLAIN_NQN} /dev/disk/by-id/virtio-{PLAIN}")
         disk = self.guest(host).ok(
-            f"{library}; nvme_connect {PLAIN_NQN} {target.address}").split()[-1]
+            f"{LIBRARY}; nvme_connect {PLAIN_NQN} {target.address}").split()[-1]
         self.guest(host).spawn(
             "plain", f"exec iogen write {disk} --run-id {self.zombie.run} --depth 4 "
             f"--rate 100 --keep-going --ack-file /dev/virtio-ports/acks-{PLAIN}")
@@ -293,6 +300,8 @@ class Story:
         landed = until("the plain writer goes on", lambda: set(
             target.scan(PLAIN, zombie.run)) - zombie.plain)
         self.guest(zombie.host).kill("plain")
+        self.guest(zombie.host).ok(f"{LIBRARY}; nvme_disconnect "
+                                   f"$(nvme_controllers {PLAIN_NQN})")
         self.holds(f"the control: on a plain export without bfence {len(landed)} of the "
                    "zombie's late blocks landed already", landed)
 
@@ -325,6 +334,8 @@ class Story:
         for name, count in before.items():
             grown = self._refused(name) - count
             self.holds(f"the gate of {name} counted {grown} stale I/O", grown >= STUBBORN)
+        answers = self.guest(self.zombie.host).ok("dmesg | grep 'I/O Error (sct' || true")
+        self.holds("the zombie's kernel was told not to retry", " DNR" in answers)
 
     def _refused(self, host: str) -> int:
         return self.cluster.gate(host, VOLUME)["rejected_stale"]
@@ -341,8 +352,8 @@ class Story:
         stubborn = own.scan(VOLUME, f"stubborn-{zombie.clock}")
         if zombie.clock == "frozen":
             late = set(written) - zombie.own
-            self.say(f"{zombie.host}'s own disk took {len(late)} more blocks until the "
-                     "fence reached it: no clock of its own told it")
+            self.say(f"{zombie.host}'s own disk took {len(late)} more blocks, in flight or "
+                     "new, until the fence reached it: no clock of its own told it")
             self.holds("and none after that", not stubborn)
             return
         # Half of the pause is margin enough between before and after.
@@ -369,3 +380,39 @@ class Story:
     def _longest_gap(acks: dict[int, int]) -> float:
         times = sorted(acks.values())
         return max(b - a for a, b in zip(times, times[1:])) / NS_PER_S
+
+
+# -- scenarios: lists of steps ----------------------------------------------
+
+Scenario = list[tuple[str, list[Callable[[], None]]]]
+
+
+def beginning(story: Story) -> Scenario:
+    return [
+        ("One master, three hosts: boot and start", [story.cluster.start]),
+        ("Three volumes over three hosts", [story.create_volumes, story.show_gates]),
+        (f"A checksummed pattern on {VOLUME}", [story.write_pattern]),
+    ]
+
+
+def zombie(story: Story, clock: str) -> Scenario:
+    how = {"running": "its clock runs on (SIGSTOP)",
+           "frozen": "its clock is frozen (QMP stop)"}[clock]
+    return [
+        (f"The primary becomes a zombie; {how}", [lambda: story.pause_primary(clock)]),
+        ("The master fails over", [story.await_failover]),
+        ("The new primary takes over", [story.take_over]),
+        ("The zombie wakes", [story.wake_zombie]),
+        ("The zombie rejoins", [story.rejoin, story.show_gates]),
+    ]
+
+
+def master_restart(story: Story) -> Scenario:
+    return [("The master is killed and started again",
+             [story.kill_master, story.check_logs])]
+
+
+def play(scenario: Scenario) -> None:
+    for _title, steps in scenario:
+        for step in steps:
+            step()

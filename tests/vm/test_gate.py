@@ -106,8 +106,8 @@ def lab_module(slow: Guest) -> Iterator[Guest]:
     slow.ok(f"rmmod bfence && insmod {LAB_KO}")
     yield slow
     throttle(slow, "v1", 0)
-    for gate in slow.json("bfence show -j"):
-        slow.ok(f"bfence close {gate['volume']} --wait && bfence detach {gate['volume']}")
+    slow.ok("bfence close v1 --wait")
+    until("the writer is gone", lambda: slow.run("bfence detach v1")[0] == 0)
     slow.ok("rmmod bfence && modprobe bfence")
 
 
@@ -261,7 +261,7 @@ REFUSALS = [
     ("fence v9 1.1", "no gate is attached"),
     ("fence v1 8.1", "managed by a master"),
     ("fence v1 8.1 --incarnation 4", "incarnation is older"),
-    ("fence v1 7.1 --incarnation 5", "older than the gate's authority"),
+    ("fence v1 7.1 --incarnation 6", "older than the gate's authority"),
     ("fence v1 6.9 --force", "older than the gate's authority"),
     ("fence v1 7.2 --primary r3 --incarnation 5", "another primary"),
     ("fence v1 8.1 --primary r2 --keep-disk --incarnation 5", "keep_disk needs"),

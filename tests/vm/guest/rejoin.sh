@@ -20,7 +20,7 @@ fi
 for controller in $(nvme_controllers "$NQN_PREFIX:$volume:.*"); do
 	case $(cat "/sys/class/nvme/$controller/subsysnqn") in
 	*":$lineage") ;;
-	*) nvme disconnect -d "$controller" >&2 || exit 1 ;;
+	*) nvme_disconnect "$controller" || exit 1 ;;
 	esac
 done
 for export in "$NVMET/subsystems/$NQN_PREFIX:$volume:"*; do
