@@ -50,7 +50,7 @@ void replica_free(struct replica *replica)
 {
 	if (!replica)
 		return;
-	free(replica->table);
+	index_exit(&replica->by_volume);
 	free(replica->slots);
 	free(replica);
 }

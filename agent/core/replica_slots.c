@@ -16,47 +16,30 @@
 
 int replica_slots_init(struct replica *r)
 {
-	size_t size = 4;
-
-	/* Twice the room that is needed, so that a probe ends soon. */
-	while (size < r->config.slots_max * 2)
-		size *= 2;
-	r->table_mask = (uint32_t)size - 1;
-	r->table = calloc(size, sizeof(*r->table));
 	r->slots = calloc(r->config.slots_max, sizeof(*r->slots));
-	if (!r->table || !r->slots)
+	if (!r->slots || index_init(&r->by_volume, (uint32_t)r->config.slots_max))
 		return -ENOMEM;
-	memset(r->table, 0xff, size * sizeof(*r->table));
 	for (int i = 0; i < NR_LISTS; i++)
 		r->head[i] = r->tail[i] = SLOT_NONE;
 	return 0;
 }
 
-/* FNV-1a: http://www.isthe.com/chongo/tech/comp/fnv/ */
-static uint32_t hash_of(const struct volume_id *id)
-{
-	uint32_t hash = 2166136261u;
-
-	for (size_t i = 0; i < sizeof(id->s) && id->s[i]; i++)
-		hash = (hash ^ (uint8_t)id->s[i]) * 16777619u;
-	return hash;
-}
-
 static uint32_t *place_of(const struct replica *r, const struct volume_id *id)
 {
-	uint32_t at = hash_of(id) & r->table_mask;
+	const struct index_keys keys = {
+		.base = &r->slots[0].adapter.volume,
+		.stride = sizeof(*r->slots),
+		.size = sizeof(*id),
+	};
 
-	while (r->table[at] != SLOT_NONE &&
-	       !volume_id_equal(&r->slots[r->table[at]].adapter.volume, id))
-		at = (at + 1) & r->table_mask;
-	return &r->table[at];
+	return index_place(&r->by_volume, &keys, id);
 }
 
 struct slot *replica_find(const struct replica *r, const struct volume_id *id)
 {
 	uint32_t at = *place_of(r, id);
 
-	return at == SLOT_NONE ? NULL : &r->slots[at];
+	return at == INDEX_NONE ? NULL : &r->slots[at];
 }
 
 struct slot *replica_add(struct replica *r, const struct volume_id *id,
@@ -65,7 +48,7 @@ struct slot *replica_add(struct replica *r, const struct volume_id *id,
 	uint32_t *place = place_of(r, id);
 	struct slot *slot;
 
-	if (*place != SLOT_NONE)
+	if (*place != INDEX_NONE)
 		return &r->slots[*place];
 	if (r->nr_slots == r->config.slots_max) {
 		if (!r->full_noted)

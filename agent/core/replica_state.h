@@ -11,6 +11,7 @@
 #include <inttypes.h>
 
 #include "adapter.h"
+#include "index.h"
 
 #define LINEAGE_FORMAT		"%" PRIu64 ".%" PRIu64
 #define LINEAGE_ARGS(l)		(l).epoch, (l).endpoint_version
@@ -80,8 +81,7 @@ struct replica {
 	struct adapter_host host;
 	struct slot *slots;
 	uint32_t nr_slots;
-	uint32_t *table;		/* hash of the volume -> slot */
-	uint32_t table_mask;
+	struct index by_volume;
 	uint32_t head[NR_LISTS];
 	uint32_t tail[NR_LISTS];
 	unsigned int nr_ops;		/* the kernel has not answered */
