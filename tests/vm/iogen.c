@@ -20,19 +20,19 @@
 
 #include "iogen_block.h"
 
-#define DEPTH_MAX	256
-#define ERRNO_MAX	256
+#define DEPTH_MAX 256
+#define ERRNO_MAX 256
 
 struct options {
-	const char	*path;
-	const char	*run_id;
-	const char	*lineage;
-	const char	*ack_path;
-	uint64_t	from;
-	uint64_t	count;		/* 0: to the end of the device */
-	uint64_t	rate;		/* blocks a second; 0: no limit */
-	unsigned int	depth;
-	bool		keep_going;
+	const char *path;
+	const char *run_id;
+	const char *lineage;
+	const char *ack_path;
+	uint64_t from;
+	uint64_t count; /* 0: to the end of the device */
+	uint64_t rate; /* blocks a second; 0: no limit */
+	unsigned int depth;
+	bool keep_going;
 };
 
 static volatile sig_atomic_t stopped;
@@ -46,20 +46,20 @@ static void on_signal(int sig)
 /* --- write --------------------------------------------------------------- */
 
 struct writer {
-	const struct options	*opt;
-	struct io_uring		ring;
-	struct block		*blocks;	/* one a slot */
-	unsigned int		free[DEPTH_MAX];
-	unsigned int		nr_free;
-	unsigned int		nr_inflight;
-	int			fd;
-	int			ack_fd;
-	uint64_t		next;
-	uint64_t		end;
-	uint64_t		started_ns;
-	uint64_t		acked;
-	uint64_t		nr_errors;
-	uint64_t		errors[ERRNO_MAX];
+	const struct options *opt;
+	struct io_uring ring;
+	struct block *blocks; /* one a slot */
+	unsigned int free[DEPTH_MAX];
+	unsigned int nr_free;
+	unsigned int nr_inflight;
+	int fd;
+	int ack_fd;
+	uint64_t next;
+	uint64_t end;
+	uint64_t started_ns;
+	uint64_t acked;
+	uint64_t nr_errors;
+	uint64_t errors[ERRNO_MAX];
 };
 
 static bool writer_may_issue(const struct writer *w)
@@ -84,8 +84,8 @@ static void writer_issue(struct writer *w)
 		if (!sqe)
 			break;
 		slot = w->free[--w->nr_free];
-		block_fill(&w->blocks[slot], w->opt->run_id,
-			   w->opt->lineage, w->next);
+		block_fill(&w->blocks[slot], w->opt->run_id, w->opt->lineage,
+			   w->next);
 		io_uring_prep_write(sqe, w->fd, &w->blocks[slot], BLOCK_BYTES,
 				    w->next * BLOCK_BYTES);
 		sqe->user_data = slot;
@@ -95,8 +95,10 @@ static void writer_issue(struct writer *w)
 	io_uring_submit(&w->ring);
 }
 
-static int writer_take(struct writer *w, unsigned int slot, int res,
-		       char *line)
+#define LINE_BYTES 80 /* of the ack file, at most */
+
+/* Its line's length; 0 for a write that failed. */
+static int writer_take(struct writer *w, unsigned int slot, int res, char *line)
 {
 	struct block *b = &w->blocks[slot];
 
@@ -104,9 +106,9 @@ static int writer_take(struct writer *w, unsigned int slot, int res,
 	w->nr_inflight--;
 	if (res == BLOCK_BYTES) {
 		w->acked++;
-		return sprintf(line, "%.31s %llu %llu\n", b->run_id,
-			       (unsigned long long)b->sequence,
-			       (unsigned long long)b->issued_ns);
+		return snprintf(line, LINE_BYTES, "%.31s %llu %llu\n",
+				b->run_id, (unsigned long long)b->sequence,
+				(unsigned long long)b->issued_ns);
 	}
 	w->nr_errors++;
 	w->errors[res < 0 && -res < ERRNO_MAX ? -res : EIO]++;
@@ -117,13 +119,14 @@ static int writer_take(struct writer *w, unsigned int slot, int res,
 static int writer_reap(struct writer *w)
 {
 	struct __kernel_timespec patience = { .tv_nsec = 20000000 };
-	char lines[DEPTH_MAX * 80];
+	char lines[DEPTH_MAX * LINE_BYTES];
 	struct io_uring_cqe *cqe;
 	unsigned int head, seen = 0;
 	int used = 0;
 
 	io_uring_wait_cqe_timeout(&w->ring, &cqe, &patience);
-	io_uring_for_each_cqe(&w->ring, head, cqe) {
+	io_uring_for_each_cqe(&w->ring, head, cqe)
+	{
 		/* Without its answer, a timeout of our own is no write. */
 		if (cqe->user_data < w->opt->depth)
 			used += writer_take(w, (unsigned int)cqe->user_data,
@@ -170,7 +173,8 @@ static int writer_init(struct writer *w, const struct options *o)
 	}
 	if (o->ack_path) {
 		w->ack_fd = open(o->ack_path,
-				 O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+				 O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC,
+				 0644);
 		if (w->ack_fd < 0) {
 			perror(o->ack_path);
 			return -1;
@@ -250,8 +254,8 @@ static int each_block(const struct options *o, block_fn fn, void *arg)
 }
 
 struct verdict {
-	const char	*run_id;
-	uint64_t	good, missing, bad;
+	const char *run_id;
+	uint64_t good, missing, bad;
 };
 
 static void verify_block(const struct block *b, uint64_t seq, void *arg)
@@ -310,7 +314,8 @@ static int cmd_scan(const struct options *o)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: iogen write|verify|scan PATH [--run-id ID] "
+	fprintf(stderr,
+		"usage: iogen write|verify|scan PATH [--run-id ID] "
 		"[--from N] [--count M]\n       write: [--depth D] [--rate R] "
 		"[--lineage E.V] [--ack-file F] [--keep-going]\n");
 	return 2;
@@ -334,15 +339,32 @@ static bool options_parse(int argc, char **argv, struct options *o)
 
 	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
 		switch (c) {
-		case 'f': o->from = strtoull(optarg, NULL, 0); break;
-		case 'c': o->count = strtoull(optarg, NULL, 0); break;
-		case 'd': o->depth = (unsigned int)strtoul(optarg, NULL, 0); break;
-		case 'r': o->rate = strtoull(optarg, NULL, 0); break;
-		case 'i': o->run_id = optarg; break;
-		case 'l': o->lineage = optarg; break;
-		case 'a': o->ack_path = optarg; break;
-		case 'k': o->keep_going = true; break;
-		default: return false;
+		case 'f':
+			o->from = strtoull(optarg, NULL, 0);
+			break;
+		case 'c':
+			o->count = strtoull(optarg, NULL, 0);
+			break;
+		case 'd':
+			o->depth = (unsigned int)strtoul(optarg, NULL, 0);
+			break;
+		case 'r':
+			o->rate = strtoull(optarg, NULL, 0);
+			break;
+		case 'i':
+			o->run_id = optarg;
+			break;
+		case 'l':
+			o->lineage = optarg;
+			break;
+		case 'a':
+			o->ack_path = optarg;
+			break;
+		case 'k':
+			o->keep_going = true;
+			break;
+		default:
+			return false;
 		}
 	}
 	if (argc - optind != 2 || !o->depth || o->depth > DEPTH_MAX)

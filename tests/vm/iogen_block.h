@@ -19,20 +19,20 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BLOCK_BYTES	4096
-#define NS_PER_S	1000000000ULL
+#define BLOCK_BYTES 4096
+#define NS_PER_S 1000000000ULL
 
 static const char block_magic[8] = "IOGEN-01";
 
 struct block {
-	char		magic[8];
-	uint64_t	sequence;
-	uint64_t	issued_ns;	/* CLOCK_BOOTTIME of the writer */
-	char		run_id[32];
-	char		lineage[32];
-	uint8_t		fill[BLOCK_BYTES - 8 - 16 - 64 - 8];
-	uint32_t	pad;
-	uint32_t	crc;		/* of all bytes before it */
+	char magic[8];
+	uint64_t sequence;
+	uint64_t issued_ns; /* CLOCK_BOOTTIME of the writer */
+	char run_id[32];
+	char lineage[32];
+	uint8_t fill[BLOCK_BYTES - 8 - 16 - 64 - 8];
+	uint32_t pad;
+	uint32_t crc; /* of all bytes before it */
 };
 _Static_assert(sizeof(struct block) == BLOCK_BYTES, "a block is a block");
 
@@ -62,8 +62,8 @@ static uint32_t crc32c(const void *data, size_t len)
 	return ~crc;
 }
 
-static void block_fill(struct block *b, const char *run_id,
-		       const char *lineage, uint64_t seq)
+static void block_fill(struct block *b, const char *run_id, const char *lineage,
+		       uint64_t seq)
 {
 	memset(b, 0, sizeof(*b));
 	memcpy(b->magic, block_magic, sizeof(b->magic));
@@ -103,7 +103,8 @@ static int device_open(const char *path, int flags, uint64_t *ret_blocks)
 
 	if (stat(path, &st))
 		return device_fail(path);
-	fd = open(path, flags | O_CLOEXEC | (S_ISBLK(st.st_mode) ? O_DIRECT : 0));
+	fd = open(path,
+		  flags | O_CLOEXEC | (S_ISBLK(st.st_mode) ? O_DIRECT : 0));
 	if (fd < 0)
 		return device_fail(path);
 	bytes = (uint64_t)st.st_size;

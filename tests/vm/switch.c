@@ -23,27 +23,27 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PORTS_MAX	16
-#define ADDRESSES_MAX	64
-#define FRAME_BYTES_MAX	65536
-#define HEADER_BYTES	4		/* a frame's length, big endian */
-#define QUEUE_BYTES	(4 << 20)
-#define ADDRESS_BYTES	6
+#define PORTS_MAX 16
+#define ADDRESSES_MAX 64
+#define FRAME_BYTES_MAX 65536
+#define HEADER_BYTES 4 /* a frame's length, big endian */
+#define QUEUE_BYTES (4 << 20)
+#define ADDRESS_BYTES 6
 
 struct port {
-	const char	*name;
-	int		listen_fd;
-	int		fd;		/* -1: no guest is connected */
-	uint8_t		in[2 * FRAME_BYTES_MAX];
-	size_t		in_len;
-	uint8_t		*out;		/* QUEUE_BYTES, a line, not a ring */
-	size_t		out_len;
-	bool		cut[PORTS_MAX];	/* towards that port */
+	const char *name;
+	int listen_fd;
+	int fd; /* -1: no guest is connected */
+	uint8_t in[2 * FRAME_BYTES_MAX];
+	size_t in_len;
+	uint8_t *out; /* QUEUE_BYTES, a line, not a ring */
+	size_t out_len;
+	bool cut[PORTS_MAX]; /* towards that port */
 };
 
 struct address {
-	uint8_t		bytes[ADDRESS_BYTES];
-	int		port;
+	uint8_t bytes[ADDRESS_BYTES];
+	int port;
 };
 
 static struct port ports[PORTS_MAX];
@@ -82,7 +82,8 @@ static void port_close(struct port *p)
 
 static void port_flush(struct port *p)
 {
-	ssize_t n = send(p->fd, p->out, p->out_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t n =
+		send(p->fd, p->out, p->out_len, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	if (n < 0) {
 		if (errno != EAGAIN)
@@ -248,8 +249,9 @@ int main(int argc, char **argv)
 			const struct port *p = &ports[i];
 
 			fds[2 * i] = (struct pollfd){ p->listen_fd, POLLIN, 0 };
-			fds[2 * i + 1] = (struct pollfd){ p->fd, POLLIN |
-				(p->out_len ? POLLOUT : 0), 0 };
+			fds[2 * i + 1] = (struct pollfd){
+				p->fd, POLLIN | (p->out_len ? POLLOUT : 0), 0
+			};
 		}
 		fds[2 * nr_ports] = (struct pollfd){ STDIN_FILENO, POLLIN, 0 };
 		if (poll(fds, 2 * nr_ports + 1, -1) < 0)
