@@ -148,8 +148,8 @@ static void on_up(void *arg, struct link_peer *peer, const struct host_id *host)
 		return;
 	}
 	r->peers[at] = peer;
-	feed(r, &(struct master_event){ .type = MASTER_UP,
-					.host = (uint32_t)at });
+	feed(r,
+	     &(struct master_event){ .type = MASTER_UP, .host = (uint32_t)at });
 }
 
 static void on_message(void *arg, struct link_peer *peer,
@@ -264,7 +264,8 @@ static int reload(struct run *r, struct err *err)
 		ret = master_reload_corrupt(r->master, &skips[i].volume,
 					    r->started);
 		if (ret < 0 && ret != -EEXIST)
-			return err_set(err, ret, "volume %s: not quarantined: %s",
+			return err_set(err, ret,
+				       "volume %s: not quarantined: %s",
 				       skips[i].volume.s, strerror(-ret));
 	}
 	return 0;

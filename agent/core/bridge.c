@@ -262,7 +262,8 @@ static uint64_t due_at(const struct bridge *b, const struct plan_slot *s,
 }
 
 static void note_guard_deadline(const struct bridge *b, const struct view *view,
-				const struct plan *plan, struct mono_ms *deadline)
+				const struct plan *plan,
+				struct mono_ms *deadline)
 {
 	if (plan->guarded)
 		return;
@@ -311,8 +312,8 @@ void bridge_plan(struct bridge *b, const struct view *view,
 			ret->mask |= BIT(i);
 		}
 		if (host->connected && wanted(b, view, plan, i, now))
-			sooner(&ret->deadline, plan->slots[i].sent_at.v +
-						       b->config.retry_ms);
+			sooner(&ret->deadline,
+			       plan->slots[i].sent_at.v + b->config.retry_ms);
 	}
 	note_guard_deadline(b, view, plan, &ret->deadline);
 }

@@ -41,8 +41,7 @@ static enum convergence_change judge_stuck(struct desired *d, uint64_t retry_ms,
 
 enum convergence_change convergence_judge(struct desired *d,
 					  const struct view *view,
-					  uint64_t retry_ms,
-					  struct mono_ms now)
+					  uint64_t retry_ms, struct mono_ms now)
 {
 	switch ((enum convergence_phase)d->phase) {
 	case CONVERGENCE_ASKING:

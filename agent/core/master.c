@@ -101,8 +101,9 @@ int master_reload(struct master *m, const struct record *record,
 		return vol;
 	publisher_reload(m->publisher, (uint32_t)vol, record);
 	bridge_reload(&m->bridge, (uint32_t)vol, line, now);
-	m->volumes[vol].holder = (int8_t)topology_slot_of_replica(
-		&record->volume_state.topology, &line->primary);
+	m->volumes[vol].holder =
+		(int8_t)topology_slot_of_replica(&record->volume_state.topology,
+						 &line->primary);
 	master_mark(m, (uint32_t)vol);
 	return vol;
 }
@@ -128,8 +129,8 @@ static void answer_create(struct master *m, uint32_t vol, int error,
 	a->error = error;
 	snprintf(a->text, sizeof(a->text),
 		 error ? "volume %s: the authority log refused the write (errno %d) and is closed" :
-			 "volume %s created", master_volume_name(m, vol),
-		 -error);
+			 "volume %s created",
+		 master_volume_name(m, vol), -error);
 	v->create_token = 0;
 }
 
@@ -152,10 +153,12 @@ static void on_published(struct master *m, uint32_t vol, struct mono_ms now,
 	v->holder = (int8_t)topology_slot_of_replica(&volume->topology,
 						     &line->primary);
 	convergence_minted(&v->desired);
-	master_note(update, "minted volume=%s lineage=%" PRIu64 ".%" PRIu64
-		    " primary=%s host=%s why=\"%s\"", volume->id.s,
-		    line->lineage.epoch, line->lineage.endpoint_version,
-		    line->primary.s, volume->topology.slots[v->holder].host.s,
+	master_note(update,
+		    "minted volume=%s lineage=%" PRIu64 ".%" PRIu64
+		    " primary=%s host=%s why=\"%s\"",
+		    volume->id.s, line->lineage.epoch,
+		    line->lineage.endpoint_version, line->primary.s,
+		    volume->topology.slots[v->holder].host.s,
 		    decision_name(v->desired.reason));
 }
 
@@ -182,10 +185,9 @@ static void on_persisted(struct master *m, int error, struct mono_ms now,
 
 /* --- the operator ------------------------------------------------------------- */
 
-__attribute__((format(printf, 4, 5)))
-static void refuse_create(const struct master_event *event,
-			  struct master_update *update, int error,
-			  const char *format, ...)
+__attribute__((format(printf, 4, 5))) static void
+refuse_create(const struct master_event *event, struct master_update *update,
+	      int error, const char *format, ...)
 {
 	struct master_answer *a = &update->answers[update->nr_answers++];
 	va_list args;
@@ -208,17 +210,19 @@ static bool hosts_refused(const struct master *m,
 		int at = registry_find_host(&m->registry, &hosts[i]);
 
 		if (at < 0 || !m->registry.hosts[at].configured) {
-			refuse_create(event, update, -ENOENT,
-				      "host %s is unknown: it has no key on this master",
-				      hosts[i].s);
+			refuse_create(
+				event, update, -ENOENT,
+				"host %s is unknown: it has no key on this master",
+				hosts[i].s);
 			return true;
 		}
 		for (int j = 0; j < i; j++) {
 			if (!host_id_equal(&hosts[i], &hosts[j]))
 				continue;
-			refuse_create(event, update, -EINVAL,
-				      "host %s is named twice: three slots need three hosts",
-				      hosts[i].s);
+			refuse_create(
+				event, update, -EINVAL,
+				"host %s is named twice: three slots need three hosts",
+				hosts[i].s);
 			return true;
 		}
 	}
@@ -248,8 +252,9 @@ static void on_create(struct master *m, const struct master_event *event,
 				  &topology, event->now);
 	if (vol < 0) {
 		refuse_create(event, update, vol,
-			      vol == -EEXIST ? "volume %s exists already" :
-			      "volume %s: no room, volumes_max is reached",
+			      vol == -EEXIST ?
+				      "volume %s exists already" :
+				      "volume %s: no room, volumes_max is reached",
 			      event->create.volume.s);
 		return;
 	}

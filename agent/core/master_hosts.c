@@ -11,9 +11,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-__attribute__((format(printf, 4, 5)))
-static void refuse(struct master *m, uint32_t host,
-		   struct master_update *update, const char *format, ...)
+__attribute__((format(printf, 4, 5))) static void
+refuse(struct master *m, uint32_t host, struct master_update *update,
+       const char *format, ...)
 {
 	struct master_send *send =
 		master_new_send(update, host, MESSAGE_REFUSE);
@@ -63,8 +63,8 @@ static void on_hello(struct master *m, uint32_t host, const struct hello *hello,
 	m->hosts[host].sync_running = false;
 	m->hosts[host].want_inventory = false;
 	m->hosts[host].lease_seq = 0;
-	welcome = &master_new_send(update, host, MESSAGE_WELCOME)
-			   ->message.welcome;
+	welcome =
+		&master_new_send(update, host, MESSAGE_WELCOME)->message.welcome;
 	welcome->version = MESSAGE_VERSION_MAX;
 	welcome->store = m->config.store;
 	welcome->incarnation = m->config.incarnation;
@@ -82,13 +82,16 @@ static void on_report(struct master *m, uint32_t host,
 {
 	uint32_t changed[MESSAGE_SLOTS_MAX];
 	struct host_state *h = &m->hosts[host];
-	int nr = observation_report(&m->observation, host, report, now, changed);
+	int nr =
+		observation_report(&m->observation, host, report, now, changed);
 
 	if (nr < 0) {
-		master_note(update, "dropped host=%s report_seq=%" PRIu64
-			    " reason=\"%s\"", m->registry.hosts[host].id.s,
-			    report->seq, nr == -ESTALE ? "out of sequence" :
-			    "before the inventory");
+		master_note(update,
+			    "dropped host=%s report_seq=%" PRIu64
+			    " reason=\"%s\"",
+			    m->registry.hosts[host].id.s, report->seq,
+			    nr == -ESTALE ? "out of sequence" :
+					    "before the inventory");
 		return;
 	}
 	for (int i = 0; i < nr; i++)
@@ -123,7 +126,8 @@ static void on_ack(struct master *m, uint32_t host, const struct ack *ack,
 				     &m->registry.hosts[host].id);
 	if (slot < 0)
 		return;
-	master_note(update, "ack command=%s volume=%s replica=%s asked=%" PRIu64
+	master_note(update,
+		    "ack command=%s volume=%s replica=%s asked=%" PRIu64
 		    ".%" PRIu64 " state=%s drained=%d floor_durable=%d%s%s%s",
 		    command_name(ack->kind), proof->volume.s, proof->replica.s,
 		    ack->asked.epoch, ack->asked.endpoint_version,

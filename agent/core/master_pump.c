@@ -27,8 +27,8 @@ void master_note(struct master_update *update, const char *format, ...)
 	va_end(args);
 }
 
-struct master_send *master_new_send(struct master_update *update,
-				    uint32_t host, enum message_kind kind)
+struct master_send *master_new_send(struct master_update *update, uint32_t host,
+				    enum message_kind kind)
 {
 	struct master_send *send = &update->sends[update->nr_sends++];
 
@@ -116,13 +116,15 @@ static struct mono_ms next_look(const struct master *m, const struct view *view,
 				struct mono_ms now)
 {
 	struct mono_ms at = bridge_deadline;
-	struct mono_ms other = convergence_deadline(
-		&m->volumes[view->vol].desired, m->config.retry_ms);
+	struct mono_ms other =
+		convergence_deadline(&m->volumes[view->vol].desired,
+				     m->config.retry_ms);
 
 	if (other.v < at.v)
 		at = other;
 	for (int i = 0; i < REPLICA_SLOTS; i++) {
-		other = observation_deadline(&m->observation, view->vol, i, now);
+		other = observation_deadline(&m->observation, view->vol, i,
+					     now);
 		if (other.v < at.v)
 			at = other;
 	}
@@ -160,8 +162,9 @@ static void judge(struct master *m, const struct view *view, struct mono_ms now,
 		master_note(update, "stuck volume=%s step=\"%s\"", name,
 			    d->phase == CONVERGENCE_ASKING ?
 				    "not minted" :
-				    rollout_step_name(bridge_step(
-					    &m->bridge, view, &m->observation)));
+				    rollout_step_name(
+					    bridge_step(&m->bridge, view,
+							&m->observation)));
 		break;
 	}
 }
@@ -187,7 +190,8 @@ static void decide(struct master *m, const struct view *view,
 	refusal = publisher_ask(m->publisher, view->vol, &decision.ask);
 	if (refusal != (enum ask_refusal)v->desired.refusal ||
 	    refusal == ASK_TAKEN)
-		master_note(update, "ask volume=%s intent=%s target=%s why=\"%s\" answer=\"%s\"",
+		master_note(update,
+			    "ask volume=%s intent=%s target=%s why=\"%s\" answer=\"%s\"",
 			    name, ask_intent_name(decision.ask.intent),
 			    m->registry.volumes[view->vol]
 				    .topology.slots[decision.ask.slot]
@@ -227,13 +231,11 @@ static void send_commands(struct master *m, const struct view *view,
 			    "send command=%s volume=%s replica=%s lineage=%" PRIu64
 			    ".%" PRIu64 " host=%s%s",
 			    command_name(c->kind),
-			    master_volume_name(m, view->vol),
-			    c->replica.s, c->lineage.epoch,
-			    c->lineage.endpoint_version,
+			    master_volume_name(m, view->vol), c->replica.s,
+			    c->lineage.epoch, c->lineage.endpoint_version,
 			    m->registry.hosts[send->host].id.s,
-			    c->late && c->kind == COMMAND_OPEN ?
-				    " late=1" :
-				    "");
+			    c->late && c->kind == COMMAND_OPEN ? " late=1" :
+								 "");
 	}
 }
 
@@ -276,7 +278,8 @@ static bool send_sync(struct master *m, uint32_t host,
 	while (h->sync_cursor != INDEX_NONE &&
 	       sync->nr_slots < MESSAGE_SLOTS_MAX) {
 		uint32_t vol = h->sync_cursor / REPLICA_SLOTS;
-		const struct registry_volume *volume = &m->registry.volumes[vol];
+		const struct registry_volume *volume =
+			&m->registry.volumes[vol];
 
 		if (publisher_write_seq(m->publisher, vol)) {
 			sync->slots[sync->nr_slots].volume = volume->id;

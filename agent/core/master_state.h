@@ -68,8 +68,8 @@ void master_pump(struct master *m, struct mono_ms now,
 void master_note(struct master_update *update, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Room is the caller's to check. */
-struct master_send *master_new_send(struct master_update *update,
-				    uint32_t host, enum message_kind kind);
+struct master_send *master_new_send(struct master_update *update, uint32_t host,
+				    enum message_kind kind);
 const char *master_volume_name(const struct master *m, uint32_t vol);
 
 #endif

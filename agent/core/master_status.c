@@ -28,8 +28,7 @@ static void slot_status(const struct master *m, const struct view *view,
 
 	ret->replica = volume->topology.slots[slot].replica;
 	ret->host = volume->topology.slots[slot].host;
-	ret->connected =
-		m->observation.hosts[volume->hosts[slot]].connected;
+	ret->connected = m->observation.hosts[volume->hosts[slot]].connected;
 	ret->fenced = m->bridge.plans[view->vol].acked & (1u << slot);
 	ret->known = obs != NULL;
 	if (!obs)
@@ -45,9 +44,9 @@ static void slot_status(const struct master *m, const struct view *view,
 
 /* --- evidence ----------------------------------------------------------------- */
 
-__attribute__((format(printf, 3, 4)))
-static void add(struct volume_status *status, enum evidence_code code,
-		const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void
+add(struct volume_status *status, enum evidence_code code, const char *format,
+    ...)
 {
 	struct evidence *e = &status->evidence[status->nr_evidence++];
 	va_list args;
@@ -68,21 +67,20 @@ static const char *offenders(const struct view *view,
 	text[0] = '\0';
 	for (int i = 0; i < REPLICA_SLOTS && used < size; i++) {
 		const struct slot_view *s = &view->slots[i];
-		bool is =
-			(code == EVIDENCE_MISSING_SERVER_OBSERVATION &&
-			 s->coverage == COVERAGE_MISSING) ||
-			(code == EVIDENCE_STALE_OBSERVATION &&
-			 s->coverage == COVERAGE_STALE) ||
-			(code == EVIDENCE_PARTIAL_INVENTORY &&
-			 s->coverage == COVERAGE_PARTIAL) ||
-			(code == EVIDENCE_UNKNOWN_REPLICA_CLAIM && s->obs &&
-			 s->obs->wrong_replica) ||
-			(code == EVIDENCE_QUARANTINED && s->obs &&
-			 s->obs->state == GATE_QUARANTINED) ||
-			(code == EVIDENCE_CONFLICTING_PRIMARY_CLAIM && s->obs &&
-			 s->obs->role == ROLE_PRIMARY) ||
-			(code == EVIDENCE_AUTHORITY_REGRESSED && s->obs &&
-			 lineage_cmp(s->obs->floor, view->line->lineage) > 0);
+		bool is = (code == EVIDENCE_MISSING_SERVER_OBSERVATION &&
+			   s->coverage == COVERAGE_MISSING) ||
+			  (code == EVIDENCE_STALE_OBSERVATION &&
+			   s->coverage == COVERAGE_STALE) ||
+			  (code == EVIDENCE_PARTIAL_INVENTORY &&
+			   s->coverage == COVERAGE_PARTIAL) ||
+			  (code == EVIDENCE_UNKNOWN_REPLICA_CLAIM && s->obs &&
+			   s->obs->wrong_replica) ||
+			  (code == EVIDENCE_QUARANTINED && s->obs &&
+			   s->obs->state == GATE_QUARANTINED) ||
+			  (code == EVIDENCE_CONFLICTING_PRIMARY_CLAIM &&
+			   s->obs && s->obs->role == ROLE_PRIMARY) ||
+			  (code == EVIDENCE_AUTHORITY_REGRESSED && s->obs &&
+			   lineage_cmp(s->obs->floor, view->line->lineage) > 0);
 
 		if (is)
 			used += (size_t)snprintf(text + used, size - used,
@@ -156,8 +154,8 @@ static void collect_evidence(const struct master *m, const struct view *view,
 		offenders(view, status, (enum evidence_code)code, who,
 			  sizeof(who));
 		add(status, (enum evidence_code)code, "%s%s%s",
-		    reason_text((enum evidence_code)code),
-		    who[0] ? ": " : "", who);
+		    reason_text((enum evidence_code)code), who[0] ? ": " : "",
+		    who);
 	}
 	if (v->no_candidate)
 		add(status, EVIDENCE_NO_ACCEPTABLE_CANDIDATE, "%s",

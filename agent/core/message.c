@@ -65,8 +65,8 @@ bool slot_fact_equal(const struct slot_fact *a, const struct slot_fact *b)
 	       lineage_cmp(a->floor, b->floor) == 0 &&
 	       lineage_cmp(a->applied, b->applied) == 0 &&
 	       lineage_cmp(a->served, b->served) == 0 &&
-	       a->backing_ok == b->backing_ok &&
-	       a->withdrawn == b->withdrawn && a->io_errors == b->io_errors;
+	       a->backing_ok == b->backing_ok && a->withdrawn == b->withdrawn &&
+	       a->io_errors == b->io_errors;
 }
 
 const char *gate_state_name(enum gate_state state)

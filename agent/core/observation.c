@@ -114,8 +114,9 @@ static bool take_fact(struct observation *o, uint32_t host,
 	if (is_present(h, s))
 		h->digest ^= s->digest;
 	slot_store(s, fact);
-	s->wrong_replica = !replica_id_equal(
-		&volume->topology.slots[slot].replica, &fact->replica);
+	s->wrong_replica =
+		!replica_id_equal(&volume->topology.slots[slot].replica,
+				  &fact->replica);
 	s->digest = slot_fact_digest(fact);
 	s->inventory = h->inventory;
 	h->digest ^= s->digest;
@@ -237,7 +238,8 @@ const struct slot_obs *observation_slot(const struct observation *o,
 struct mono_ms observation_deadline(const struct observation *o, uint32_t vol,
 				    int slot, struct mono_ms now)
 {
-	const struct host_obs *h = &o->hosts[o->registry->volumes[vol].hosts[slot]];
+	const struct host_obs *h =
+		&o->hosts[o->registry->volumes[vol].hosts[slot]];
 
 	switch (observation_coverage(o, vol, slot, now)) {
 	case COVERAGE_PENDING:

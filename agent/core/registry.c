@@ -128,7 +128,8 @@ int registry_add_volume(struct registry *r, const struct volume_id *id,
 	int vol;
 
 	for (int i = 0; i < REPLICA_SLOTS; i++) {
-		hosts[i] = registry_add_host(r, &topology->slots[i].host, false);
+		hosts[i] =
+			registry_add_host(r, &topology->slots[i].host, false);
 		if (hosts[i] < 0)
 			return hosts[i];
 	}

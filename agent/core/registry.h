@@ -39,8 +39,7 @@ struct registry {
 	uint32_t *next_slot;		/* by slot number, same host */
 };
 
-int registry_init(struct registry *r, uint32_t volumes_max,
-		  uint32_t hosts_max);
+int registry_init(struct registry *r, uint32_t volumes_max, uint32_t hosts_max);
 void registry_exit(struct registry *r);
 
 /* Index of the host, added when new; -ENOSPC. */

@@ -17,7 +17,8 @@
 int replica_slots_init(struct replica *r)
 {
 	r->slots = calloc(r->config.slots_max, sizeof(*r->slots));
-	if (!r->slots || index_init(&r->by_volume, (uint32_t)r->config.slots_max))
+	if (!r->slots ||
+	    index_init(&r->by_volume, (uint32_t)r->config.slots_max))
 		return -ENOMEM;
 	for (int i = 0; i < NR_LISTS; i++)
 		r->head[i] = r->tail[i] = SLOT_NONE;

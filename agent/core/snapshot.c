@@ -59,9 +59,9 @@ static bool is_regressed(const struct view *view)
 	for (int i = 0; i < REPLICA_SLOTS; i++) {
 		const struct slot_obs *obs = view->slots[i].obs;
 
-		if (obs && (lineage_cmp(obs->floor, view->line->lineage) > 0 ||
-			    lineage_cmp(obs->authority,
-					view->line->lineage) > 0))
+		if (obs &&
+		    (lineage_cmp(obs->floor, view->line->lineage) > 0 ||
+		     lineage_cmp(obs->authority, view->line->lineage) > 0))
 			return true;
 	}
 	return false;
@@ -107,7 +107,8 @@ void snapshot_build(const struct observation *o, const struct line *line,
 	if (is_regressed(ret))
 		ret->reasons |= EVIDENCE_BIT(EVIDENCE_AUTHORITY_REGRESSED);
 	if (has_conflicting_claims(ret))
-		ret->reasons |= EVIDENCE_BIT(EVIDENCE_CONFLICTING_PRIMARY_CLAIM);
+		ret->reasons |=
+			EVIDENCE_BIT(EVIDENCE_CONFLICTING_PRIMARY_CLAIM);
 }
 
 const char *evidence_name(enum evidence_code code)

@@ -107,8 +107,7 @@ int boot_id_parse(const char *text, struct boot_id *ret);
 /* Slot index of the replica or host in the topology, or -ENOENT. */
 int topology_slot_of_replica(const struct topology *t,
 			     const struct replica_id *replica);
-int topology_slot_of_host(const struct topology *t,
-			  const struct host_id *host);
+int topology_slot_of_host(const struct topology *t, const struct host_id *host);
 
 const char *guard_name(enum guard guard);
 

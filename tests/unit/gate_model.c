@@ -176,7 +176,8 @@ int gate_model_do(struct gate_model *k, const struct kernel_op *op,
 		  const char **ret_reason)
 {
 	struct verdict_ask ask = {
-		.kmod_lineage = { op->lineage.epoch, op->lineage.endpoint_version },
+		.kmod_lineage = { op->lineage.epoch,
+				  op->lineage.endpoint_version },
 		.primary = op->primary.s[0] ? op->primary.s : NULL,
 		.incarnation = op->incarnation,
 		.flags = (op->leased ? BFENCE_F_LEASED : 0) |

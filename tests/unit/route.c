@@ -181,12 +181,12 @@ static void link_down(struct route *r, int host)
 	h->link_up = false;
 	drop_letters(r, host);
 	if (r->master)
-		master_event(r, (struct master_event){
-					.type = MASTER_DOWN,
-					.host = (uint32_t)host });
+		master_event(r,
+			     (struct master_event){ .type = MASTER_DOWN,
+						    .host = (uint32_t)host });
 	if (h->replica && !h->paused)
-		replica_event(r, host, (struct replica_event){
-					       .type = REPLICA_DOWN });
+		replica_event(r, host,
+			      (struct replica_event){ .type = REPLICA_DOWN });
 }
 
 static void link_up(struct route *r, int host)
@@ -194,8 +194,7 @@ static void link_up(struct route *r, int host)
 	r->hosts[host].link_up = true;
 	master_event(r, (struct master_event){ .type = MASTER_UP,
 					       .host = (uint32_t)host });
-	replica_event(r, host,
-		      (struct replica_event){ .type = REPLICA_UP });
+	replica_event(r, host, (struct replica_event){ .type = REPLICA_UP });
 }
 
 static void deliver_due(struct route *r)
@@ -220,9 +219,10 @@ static void deliver_due(struct route *r)
 						.host = (uint32_t)letter->host,
 						.message = &r->message });
 		else
-			replica_event(r, letter->host, (struct replica_event){
-						.type = REPLICA_MESSAGE,
-						.message = &r->message });
+			replica_event(r, letter->host,
+				      (struct replica_event){
+					      .type = REPLICA_MESSAGE,
+					      .message = &r->message });
 		free(letter);
 		at = &r->post;	/* the events may have changed the list */
 	}
@@ -274,8 +274,7 @@ static void run_kernel_op(struct route *r, int host, const struct kernel_op *op)
 	replica_event(r, host, done);
 }
 
-static void replica_event(struct route *r, int host,
-			  struct replica_event event)
+static void replica_event(struct route *r, int host, struct replica_event event)
 {
 	struct route_host *h = &r->hosts[host];
 	struct replica_update *u = &r->replica_updates[r->depth++];
@@ -288,8 +287,9 @@ static void replica_event(struct route *r, int host,
 		run_kernel_op(r, host, &u->kernel[i]);
 	append(&h->floors, u->persist, u->nr_persist);
 	if (u->nr_persist)
-		replica_event(r, host, (struct replica_event){
-					       .type = REPLICA_PERSISTED });
+		replica_event(r, host,
+			      (struct replica_event){
+				      .type = REPLICA_PERSISTED });
 	for (unsigned int i = 0; i < u->nr_send && h->link_up; i++)
 		post(r, host, true, &u->send[i]);
 	reset = u->reset_link;
@@ -372,8 +372,8 @@ void route_pause(struct route *r, int host, bool paused)
 	r->clocks_run = false;
 	/* On waking it finds that the other end has given up. */
 	if (!paused && !h->link_up && h->replica)
-		replica_event(r, host, (struct replica_event){
-					       .type = REPLICA_DOWN });
+		replica_event(r, host,
+			      (struct replica_event){ .type = REPLICA_DOWN });
 }
 
 void route_kill_master(struct route *r)

@@ -93,7 +93,8 @@ static void assert_decision(struct fixture *f, enum decision_reason reason,
 			 0);
 }
 
-static void placement_takes_the_lightest_host_then_the_best_evidence(void **state)
+static void
+placement_takes_the_lightest_host_then_the_best_evidence(void **state)
 {
 	struct fixture *f = *state;
 
@@ -277,15 +278,19 @@ static void stuck_is_said_once_at_the_retry_window(void **state)
 	assert_int_equal(convergence_deadline(&desired, RETRY_MS).v,
 			 start.v + RETRY_MS);
 	assert_int_equal(convergence_judge(&desired, &f->view, RETRY_MS,
-			 (struct mono_ms){ start.v + RETRY_MS - 1 }),
+					   (struct mono_ms){ start.v +
+							     RETRY_MS - 1 }),
 			 CONVERGENCE_SAME);
 	assert_int_equal(convergence_judge(&desired, &f->view, RETRY_MS,
-			 (struct mono_ms){ start.v + RETRY_MS }),
+					   (struct mono_ms){ start.v +
+							     RETRY_MS }),
 			 CONVERGENCE_STUCK);
 	assert_int_equal(convergence_judge(&desired, &f->view, RETRY_MS,
-			 (struct mono_ms){ start.v + RETRY_MS + 1 }),
+					   (struct mono_ms){ start.v +
+							     RETRY_MS + 1 }),
 			 CONVERGENCE_SAME);
-	assert_int_equal(convergence_deadline(&desired, RETRY_MS).v, UINT64_MAX);
+	assert_int_equal(convergence_deadline(&desired, RETRY_MS).v,
+			 UINT64_MAX);
 }
 
 static void confirmation_ends_a_rollout_that_was_stuck(void **state)
@@ -298,7 +303,8 @@ static void confirmation_ends_a_rollout_that_was_stuck(void **state)
 	f->obs[1].applied = f->line.lineage;
 	f->obs[1].role = ROLE_PRIMARY;
 	assert_int_equal(convergence_judge(&desired, &f->view, RETRY_MS,
-			 (struct mono_ms){ 9 }), CONVERGENCE_CONFIRMED);
+					   (struct mono_ms){ 9 }),
+			 CONVERGENCE_CONFIRMED);
 	assert_int_equal(desired.phase, CONVERGENCE_SETTLED);
 	assert_false(desired.stuck);
 }
@@ -312,7 +318,8 @@ static void a_line_that_moved_supersedes_the_ask(void **state)
 	convergence_want(&desired, &d, (struct mono_ms){ 1 });
 	f->line.lineage.epoch++;
 	assert_int_equal(convergence_judge(&desired, &f->view, RETRY_MS,
-			 (struct mono_ms){ 2 }), CONVERGENCE_SUPERSEDED);
+					   (struct mono_ms){ 2 }),
+			 CONVERGENCE_SUPERSEDED);
 	assert_int_equal(desired.phase, CONVERGENCE_SETTLED);
 }
 
@@ -323,10 +330,12 @@ static void a_line_that_nobody_applied_is_followed_after_a_restart(void **state)
 
 	bind_to(f, 1);
 	assert_int_equal(convergence_judge(&desired, &f->view, RETRY_MS,
-			 (struct mono_ms){ 7 }), CONVERGENCE_BEGUN);
+					   (struct mono_ms){ 7 }),
+			 CONVERGENCE_BEGUN);
 	assert_int_equal(desired.phase, CONVERGENCE_ROLLING);
 	assert_int_equal(convergence_judge(&desired, &f->view, RETRY_MS,
-			 (struct mono_ms){ 7 + RETRY_MS }), CONVERGENCE_STUCK);
+					   (struct mono_ms){ 7 + RETRY_MS }),
+			 CONVERGENCE_STUCK);
 }
 
 static void what_is_no_longer_wanted_is_dropped(void **state)

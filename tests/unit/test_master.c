@@ -88,8 +88,8 @@ static void binding_waits_for_every_slots_word(void **state)
 	world_create(w, "v1", GUARD_LEASE);
 	world_run_ms(w, 1000);
 	assert_state(w, "v1", "pending");
-	assert_false(world_has_evidence(
-		w, "v1", EVIDENCE_MISSING_SERVER_OBSERVATION));
+	assert_false(world_has_evidence(w, "v1",
+					EVIDENCE_MISSING_SERVER_OBSERVATION));
 	world_run_ms(w, 2000);
 	assert_state(w, "v1", "unsupported");
 	assert_true(world_has_evidence(w, "v1",
@@ -115,8 +115,8 @@ static void a_primary_opens_only_after_a_quorum_of_fences(void **state)
 	assert_line(w, "v1", 1, 1, "r1");
 	assert_int_equal(world_serving_primaries(w, "v1"), 0);
 	assert_true(world_has_evidence(w, "v1", EVIDENCE_CONVERGENCE_STUCK));
-	assert_non_null(strstr(world_status(w, "v1").evidence[0].note,
-			       "not fenced"));
+	assert_non_null(
+		strstr(world_status(w, "v1").evidence[0].note, "not fenced"));
 	assert_non_null(strstr(world_status(w, "v1").evidence[0].note,
 			       "r2@host-b refused: errno 5"));
 	w->hosts[2].refuses = false;
@@ -183,7 +183,8 @@ static void guard_lease_waits_until_the_old_primary_cannot_serve(void **state)
 	end_world(w);
 }
 
-static void guard_lease_does_not_wait_once_the_old_primary_is_fenced(void **state)
+static void
+guard_lease_does_not_wait_once_the_old_primary_is_fenced(void **state)
 {
 	struct world *w = open_world(GUARD_LEASE);
 	uint64_t begun = w->now.v;
@@ -222,8 +223,8 @@ static void without_a_majority_nobody_takes_over_and_it_is_said(void **state)
 	w->hosts[1].deaf = true;
 	world_run_ms(w, 20000);
 	assert_line(w, "v1", 1, 1, "r1");
-	assert_true(world_has_evidence(w, "v1",
-				       EVIDENCE_NO_ACCEPTABLE_CANDIDATE));
+	assert_true(
+		world_has_evidence(w, "v1", EVIDENCE_NO_ACCEPTABLE_CANDIDATE));
 	end_world(w);
 }
 
@@ -244,8 +245,8 @@ static void failover_prefers_the_slot_that_served_last(void **state)
 	w->hosts[0].deaf = false;
 	world_up(w, 0);
 	world_run_ms(w, 2000);
-	assert_true(world_traced(w, "command=open volume=v1 replica=r1",
-				 "late=1"));
+	assert_true(
+		world_traced(w, "command=open volume=v1 replica=r1", "late=1"));
 	assert_int_equal(w->hosts[0].facts[0].served.epoch, 1);
 	w->hosts[1].backing_ok = false;
 	world_run_ms(w, 3000);
@@ -293,8 +294,9 @@ static void a_line_minted_during_a_rollout_overtakes_it(void **state)
 	assert_line(w, "v1", 3, 1, "r3");
 	assert_state(w, "v1", "open");
 	assert_int_equal(w->hosts[1].facts[0].authority.epoch, 3);
-	assert_false(world_traced(w, "command=open volume=v1 replica=r2 lineage=2.1",
-				  ""));
+	assert_false(
+		world_traced(w, "command=open volume=v1 replica=r2 lineage=2.1",
+			     ""));
 	end_world(w);
 }
 
@@ -318,7 +320,8 @@ static void a_new_address_of_the_primary_raises_the_version(void **state)
 	end_world(w);
 }
 
-static void a_restarted_master_mints_nothing_and_opens_nothing_anew(void **state)
+static void
+a_restarted_master_mints_nothing_and_opens_nothing_anew(void **state)
 {
 	struct world *w = open_world(GUARD_LEASE);
 	unsigned int nr_records = w->nr_records;
@@ -337,7 +340,8 @@ static void a_restarted_master_mints_nothing_and_opens_nothing_anew(void **state
 	end_world(w);
 }
 
-static void after_a_restart_the_guard_waits_for_leases_it_cannot_know(void **state)
+static void
+after_a_restart_the_guard_waits_for_leases_it_cannot_know(void **state)
 {
 	struct world *w = open_world(GUARD_LEASE);
 	uint64_t restarted;
@@ -412,8 +416,8 @@ static void a_claim_to_another_hosts_slot_is_refused_and_counted(void **state)
 	snprintf(m->report.slots[0].data_addr.s, ADDR_SIZE, "6.6.6.6:4420");
 	w->hosts[1].deaf = true;
 	world_send(w, 1, m);
-	assert_true(world_has_evidence(w, "v1",
-				       EVIDENCE_UNKNOWN_REPLICA_CLAIM));
+	assert_true(
+		world_has_evidence(w, "v1", EVIDENCE_UNKNOWN_REPLICA_CLAIM));
 	w->hosts[1].deaf = false;
 	world_run_ms(w, 2000);
 	assert_line(w, "v1", 1, 1, "r1");
@@ -477,8 +481,8 @@ static void a_damaged_volume_delays_no_other(void **state)
 	world_run_ms(w, 3000);
 	assert_line(w, "v1", 2, 1, "r2");
 	assert_state(w, "v2", "unsupported");
-	assert_true(world_has_evidence(w, "v2",
-				       EVIDENCE_AUTHORITY_RECORD_CORRUPT));
+	assert_true(
+		world_has_evidence(w, "v2", EVIDENCE_AUTHORITY_RECORD_CORRUPT));
 	end_world(w);
 }
 
@@ -491,7 +495,8 @@ static void a_stuck_rollout_names_the_step_that_failed(void **state)
 	world_run_ms(w, 4700);
 	assert_line(w, "v1", 2, 1, "r2");
 	assert_state(w, "v1", "stuck");
-	assert_true(world_traced(w, "stuck volume=v1 step=\"lease not over", ""));
+	assert_true(
+		world_traced(w, "stuck volume=v1 step=\"lease not over", ""));
 	world_run_ms(w, 6000);
 	assert_state(w, "v1", "open");
 	end_world(w);
@@ -553,7 +558,8 @@ static struct hello good_hello(const struct world *w)
 	};
 }
 
-static void a_foreign_older_or_incompatible_master_is_named_as_such(void **state)
+static void
+a_foreign_older_or_incompatible_master_is_named_as_such(void **state)
 {
 	struct world *w = new_world();
 	struct hello hello;
@@ -604,7 +610,9 @@ static void a_volume_that_cannot_be_is_refused_and_changes_nothing(void **state)
 	volume_id_parse("v2", &event.create.volume);
 	event.create.token = 5;
 	for (int i = 0; i < REPLICA_SLOTS; i++)
-		host_id_parse(i == 2 ? "host-z" : i ? "host-b" : "host-a",
+		host_id_parse(i == 2 ? "host-z" :
+			      i	     ? "host-b" :
+				       "host-a",
 			      &event.create.hosts[i]);
 	assert_int_equal(master_step(w->master, &event, w->update), 0);
 	assert_int_equal(w->update->answers[0].error, -ENOENT);
@@ -624,30 +632,44 @@ int main(void)
 		cmocka_unit_test(initial_placement_balances_volumes_over_hosts),
 		cmocka_unit_test(binding_waits_for_every_slots_word),
 		cmocka_unit_test(a_primary_opens_only_after_a_quorum_of_fences),
-		cmocka_unit_test(nothing_opens_while_the_target_itself_is_not_fenced),
+		cmocka_unit_test(
+			nothing_opens_while_the_target_itself_is_not_fenced),
 		cmocka_unit_test(silence_alone_fails_over),
-		cmocka_unit_test(guard_lease_waits_until_the_old_primary_cannot_serve),
-		cmocka_unit_test(guard_lease_does_not_wait_once_the_old_primary_is_fenced),
-		cmocka_unit_test(a_silent_candidate_does_not_stop_a_later_failover),
-		cmocka_unit_test(without_a_majority_nobody_takes_over_and_it_is_said),
+		cmocka_unit_test(
+			guard_lease_waits_until_the_old_primary_cannot_serve),
+		cmocka_unit_test(
+			guard_lease_does_not_wait_once_the_old_primary_is_fenced),
+		cmocka_unit_test(
+			a_silent_candidate_does_not_stop_a_later_failover),
+		cmocka_unit_test(
+			without_a_majority_nobody_takes_over_and_it_is_said),
 		cmocka_unit_test(failover_prefers_the_slot_that_served_last),
-		cmocka_unit_test(a_returning_primary_is_fenced_before_its_lease_runs),
+		cmocka_unit_test(
+			a_returning_primary_is_fenced_before_its_lease_runs),
 		cmocka_unit_test(a_line_minted_during_a_rollout_overtakes_it),
-		cmocka_unit_test(a_new_address_of_the_primary_raises_the_version),
-		cmocka_unit_test(a_restarted_master_mints_nothing_and_opens_nothing_anew),
-		cmocka_unit_test(after_a_restart_the_guard_waits_for_leases_it_cannot_know),
-		cmocka_unit_test(nothing_leaves_the_master_before_it_is_durable),
+		cmocka_unit_test(
+			a_new_address_of_the_primary_raises_the_version),
+		cmocka_unit_test(
+			a_restarted_master_mints_nothing_and_opens_nothing_anew),
+		cmocka_unit_test(
+			after_a_restart_the_guard_waits_for_leases_it_cannot_know),
+		cmocka_unit_test(
+			nothing_leaves_the_master_before_it_is_durable),
 		cmocka_unit_test(a_floor_above_the_line_stops_all_minting),
-		cmocka_unit_test(a_claim_to_another_hosts_slot_is_refused_and_counted),
+		cmocka_unit_test(
+			a_claim_to_another_hosts_slot_is_refused_and_counted),
 		cmocka_unit_test(two_primaries_of_one_lineage_stop_decisions),
 		cmocka_unit_test(a_report_out_of_sequence_is_dropped),
 		cmocka_unit_test(a_damaged_volume_delays_no_other),
 		cmocka_unit_test(a_stuck_rollout_names_the_step_that_failed),
-		cmocka_unit_test(a_host_gets_no_lease_before_its_inventory_is_complete),
+		cmocka_unit_test(
+			a_host_gets_no_lease_before_its_inventory_is_complete),
 		cmocka_unit_test(a_digest_that_differs_brings_a_full_inventory),
-		cmocka_unit_test(a_foreign_older_or_incompatible_master_is_named_as_such),
+		cmocka_unit_test(
+			a_foreign_older_or_incompatible_master_is_named_as_such),
 		cmocka_unit_test(a_report_before_hello_is_refused),
-		cmocka_unit_test(a_volume_that_cannot_be_is_refused_and_changes_nothing),
+		cmocka_unit_test(
+			a_volume_that_cannot_be_is_refused_and_changes_nothing),
 	};
 
 	return cmocka_run_group_tests_name("master", tests, NULL, NULL);

@@ -41,7 +41,8 @@ static int setup(void **state)
 	memset(&f, 0, sizeof(f));
 	assert_int_equal(registry_init(&f.registry, 4, 4), 0);
 	assert_int_equal(observation_init(&f.o, &f.registry, WINDOW_MS,
-					  GRACE_MS, at(0)), 0);
+					  GRACE_MS, at(0)),
+			 0);
 	for (int i = 0; i < REPLICA_SLOTS; i++) {
 		snprintf(t.slots[i].replica.s, REPLICA_ID_SIZE, "r%d", i + 1);
 		snprintf(t.slots[i].host.s, HOST_ID_SIZE, "host-%c", 'a' + i);
@@ -120,7 +121,8 @@ static void a_fact_is_fresh_up_to_the_window_and_not_1_ms_longer(void **state)
 			 EVIDENCE_BIT(EVIDENCE_STALE_OBSERVATION));
 }
 
-static void a_host_never_heard_is_pending_within_grace_then_missing(void **state)
+static void
+a_host_never_heard_is_pending_within_grace_then_missing(void **state)
 {
 	struct fixture *f = *state;
 	struct view view = view_at(f, at(GRACE_MS - 1));
@@ -135,7 +137,8 @@ static void a_host_never_heard_is_pending_within_grace_then_missing(void **state
 		assert_false(view.slots[i].acceptable);
 }
 
-static void a_slot_left_out_of_an_inventory_is_pending_then_partial(void **state)
+static void
+a_slot_left_out_of_an_inventory_is_pending_then_partial(void **state)
 {
 	struct fixture *f = *state;
 
@@ -153,7 +156,9 @@ static void coverage_changes_by_silence_exactly_at_its_deadline(void **state)
 
 	assert_int_equal(deadline.v, at(GRACE_MS).v);
 	assert_int_equal(observation_coverage(&f->o, f->vol, 0,
-			 (struct mono_ms){ deadline.v - 1 }), COVERAGE_PENDING);
+					      (struct mono_ms){ deadline.v -
+								1 }),
+			 COVERAGE_PENDING);
 	assert_int_equal(observation_coverage(&f->o, f->vol, 0, deadline),
 			 COVERAGE_MISSING);
 }
@@ -185,7 +190,8 @@ static void a_change_before_any_inventory_is_refused(void **state)
 	assert_false(observation_host_is_fresh(&f->o, 0, at(1)));
 }
 
-static void the_senders_sequence_orders_and_the_receivers_clock_dates(void **state)
+static void
+the_senders_sequence_orders_and_the_receivers_clock_dates(void **state)
 {
 	struct fixture *f = *state;
 	struct slot_fact fact = good_fact(0);
@@ -193,7 +199,8 @@ static void the_senders_sequence_orders_and_the_receivers_clock_dates(void **sta
 	inventory(f, 0, &fact, at(100));
 	f->report.full = false;
 	assert_int_equal(observation_report(&f->o, 0, &f->report, at(9000),
-					    f->changed), -ESTALE);
+					    f->changed),
+			 -ESTALE);
 	/* A report that was dropped keeps nobody fresh. */
 	assert_false(observation_host_is_fresh(&f->o, 0, at(101 + WINDOW_MS)));
 }

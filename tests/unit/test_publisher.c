@@ -325,8 +325,9 @@ static void a_reloaded_line_is_where_minting_goes_on(void **state)
 	assert_int_equal(publisher_take_group(f->publisher, f->records, 4), 1);
 	assert_int_equal(f->records[0].write_seq, 10);
 	assert_int_equal(f->records[0].volume_state.line.lineage.epoch, 4);
-	assert_int_equal(
-		f->records[0].volume_state.line.lineage.endpoint_version, 1);
+	assert_int_equal(f->records[0]
+				 .volume_state.line.lineage.endpoint_version,
+			 1);
 }
 
 static void a_damaged_volume_mints_nothing(void **state)

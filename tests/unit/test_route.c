@@ -59,7 +59,8 @@ static void a_new_volume_reaches_all_three_kernels(void **state)
 	route_end(r);
 }
 
-static void a_primary_that_is_cut_off_closes_itself_and_is_replaced(void **state)
+static void
+a_primary_that_is_cut_off_closes_itself_and_is_replaced(void **state)
 {
 	struct route *r = open_route(GUARD_LEASE);
 	int old = primary_host(r, "v1");
@@ -109,7 +110,8 @@ static void a_restarted_master_changes_nothing_that_is_well(void **state)
 	route_start_master(r);
 	for (int i = 0; i < 400; i++) {
 		route_run_ms(r, 10);
-		assert_int_equal(route_gate(r, primary_host(r, "v1"), "v1").state,
+		assert_int_equal(route_gate(r, primary_host(r, "v1"), "v1")
+					 .state,
 				 GATE_OPEN);
 	}
 	assert_true(route_is_open(r, "v1"));
@@ -300,16 +302,16 @@ static void disturb_and_heal(enum guard guard, uint64_t seed, bool with_pauses)
 	route_end(r);
 }
 
-static void no_disturbance_breaks_an_invariant_or_lasts_under_guard_lease(
-	void **state)
+static void
+no_disturbance_breaks_an_invariant_or_lasts_under_guard_lease(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 1; seed <= 60; seed++)
 		disturb_and_heal(GUARD_LEASE, seed, false);
 }
 
-static void no_disturbance_breaks_an_invariant_or_lasts_with_frozen_hosts(
-	void **state)
+static void
+no_disturbance_breaks_an_invariant_or_lasts_with_frozen_hosts(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 101; seed <= 160; seed++)
@@ -321,17 +323,25 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_new_volume_reaches_all_three_kernels),
-		cmocka_unit_test(a_primary_that_is_cut_off_closes_itself_and_is_replaced),
+		cmocka_unit_test(
+			a_primary_that_is_cut_off_closes_itself_and_is_replaced),
 		cmocka_unit_test(a_frozen_primary_wakes_into_a_fence),
-		cmocka_unit_test(a_restarted_master_changes_nothing_that_is_well),
-		cmocka_unit_test(a_master_away_longer_than_the_lease_finds_and_reopens_its_primaries),
-		cmocka_unit_test(under_guard_quorum_a_masters_absence_closes_nothing),
+		cmocka_unit_test(
+			a_restarted_master_changes_nothing_that_is_well),
+		cmocka_unit_test(
+			a_master_away_longer_than_the_lease_finds_and_reopens_its_primaries),
+		cmocka_unit_test(
+			under_guard_quorum_a_masters_absence_closes_nothing),
 		cmocka_unit_test(an_agents_restart_leaves_its_open_gates_alone),
-		cmocka_unit_test(a_rebooted_host_comes_back_closed_at_its_floor),
+		cmocka_unit_test(
+			a_rebooted_host_comes_back_closed_at_its_floor),
 		cmocka_unit_test(a_late_slot_is_not_preferred_as_primary),
-		cmocka_unit_test(all_hosts_reboot_at_once_and_the_same_line_comes_back),
-		cmocka_unit_test(no_disturbance_breaks_an_invariant_or_lasts_under_guard_lease),
-		cmocka_unit_test(no_disturbance_breaks_an_invariant_or_lasts_with_frozen_hosts),
+		cmocka_unit_test(
+			all_hosts_reboot_at_once_and_the_same_line_comes_back),
+		cmocka_unit_test(
+			no_disturbance_breaks_an_invariant_or_lasts_under_guard_lease),
+		cmocka_unit_test(
+			no_disturbance_breaks_an_invariant_or_lasts_with_frozen_hosts),
 	};
 
 	return cmocka_run_group_tests_name("route", tests, NULL, NULL);

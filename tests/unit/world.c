@@ -16,7 +16,8 @@ static void step(struct world *w, struct master_event *event);
 static void feed(struct world *w, enum master_event_type type, int host,
 		 const struct message *message)
 {
-	struct master_event event = { .type = type, .now = w->now,
+	struct master_event event = { .type = type,
+				      .now = w->now,
 				      .host = (uint32_t)host };
 
 	event.message = message;
@@ -43,7 +44,8 @@ static void note_all(struct world *w)
 
 static void ack(struct world *w, int host, const struct command *c, int error)
 {
-	struct slot_fact *fact = &w->hosts[host].facts[volume_index(&c->volume)];
+	struct slot_fact *fact =
+		&w->hosts[host].facts[volume_index(&c->volume)];
 	static struct message m;
 
 	memset(&m, 0, sizeof(m));
@@ -114,15 +116,16 @@ static void hold(struct world *w, int host, const struct sync *sync)
 }
 
 /* A lease that overtook a fence would let an old primary serve on. */
-static void assert_nothing_stale_is_kept_alive(const struct world_letter *letter,
-					       const struct world_host *h)
+static void
+assert_nothing_stale_is_kept_alive(const struct world_letter *letter,
+				   const struct world_host *h)
 {
 	for (int v = 0; v < WORLD_VOLUMES; v++) {
 		const struct slot_fact *fact = &h->facts[v];
 
 		if (h->held[v] && fact->state == GATE_OPEN && h->leased[v])
-			assert(lineage_cmp(fact->applied,
-					   letter->lines[v]) >= 0);
+			assert(lineage_cmp(fact->applied, letter->lines[v]) >=
+			       0);
 	}
 }
 
@@ -215,7 +218,8 @@ static void persist(struct world *w)
 	struct master_event event = { .type = MASTER_PERSISTED, .now = w->now };
 
 	event.persist_error = w->persist_error;
-	for (size_t i = 0; i < w->update->nr_persist && !w->persist_error; i++) {
+	for (size_t i = 0; i < w->update->nr_persist && !w->persist_error;
+	     i++) {
 		assert(w->nr_records < 64);
 		w->records[w->nr_records++] = w->update->persist[i];
 	}
