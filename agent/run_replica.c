@@ -195,6 +195,7 @@ static void on_up(void *arg)
 	struct run *r = arg;
 
 	log_info("link-up master=%s", r->config->replica.master);
+	r->was_up = true;
 	feed(r, &(struct replica_event){ .type = REPLICA_UP });
 }
 
@@ -209,6 +210,13 @@ static void on_down(void *arg, const char *reason)
 	struct run *r = arg;
 
 	log_info("link-down reason=\"%s\"", reason);
+	/* A key that never fitted is a mistake for an operator to mend, and no
+	 * gate is served by waiting. One that did may fit again. */
+	if (!r->was_up && link_client_is_refused(r->link)) {
+		err_set(&r->fatal, -EACCES, "%s: %s",
+			r->config->replica.key, reason);
+		loop_stop(r->loop);
+	}
 	feed(r, &(struct replica_event){ .type = REPLICA_DOWN });
 }
 
@@ -321,6 +329,9 @@ int run_replica(const struct config *config, struct err *err)
 		error = loop_run(r->loop);
 		if (error)
 			err_set(err, error, "io_uring: %s", strerror(-error));
+		else if (r->fatal.code)
+			error = err_set(err, r->fatal.code, "%s",
+					r->fatal.text);
 	}
 	stop(r);
 	free(r);

@@ -34,12 +34,14 @@ struct run {
 	struct done done[REPLICA_UPDATE_MAX];
 	unsigned int nr_done;
 	unsigned int done_at;		/* the next one to tell */
+	struct err fatal;		/* why it cannot go on */
 	int persist_error;		/* of a group that was not taken */
 	struct loop_op persisted;
 	struct loop_op timer;
 	struct loop_op list_timer;
 	uint64_t timer_at;
 	struct mono_ms wanted_at;	/* the core's next tick */
+	bool was_up;			/* the master has known our key */
 	bool stopping;
 	bool ending;
 };

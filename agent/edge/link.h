@@ -112,6 +112,8 @@ void link_client_free(struct link_client *client);
 
 /* As link_peer_send(). */
 int link_client_send(struct link_client *client, const struct message *message);
+/* From on_down(), before the next dial: the two keys are not the same. */
+bool link_client_is_refused(const struct link_client *client);
 /* Drops the connection; on_down() and, after the backoff, a dial follow. */
 void link_client_reset(struct link_client *client);
 

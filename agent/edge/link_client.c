@@ -236,6 +236,11 @@ int link_client_send(struct link_client *client, const struct message *message)
 	return client->is_up ? link_io_send(&client->io, message) : -ENOTCONN;
 }
 
+bool link_client_is_refused(const struct link_client *client)
+{
+	return client->io.is_refused;
+}
+
 void link_client_reset(struct link_client *client)
 {
 	if (client->has_io)

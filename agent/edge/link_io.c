@@ -207,6 +207,7 @@ static void take_handshake(struct link_io *io)
 	const int r = tls_handshake(io->tls);
 
 	if (r < 0) {
+		io->is_refused = true;
 		link_io_close(io, tls_why(io->tls));	/* flushes the alert */
 	} else if (r > 0) {
 		io->state = LINK_IO_UP;

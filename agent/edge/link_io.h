@@ -45,6 +45,7 @@ struct link_io {
 	enum link_io_state state;
 	bool is_doomed;			/* DEAD at the next event */
 	bool said_down;
+	bool is_refused;		/* the handshake failed: no key of it */
 	bool shut;			/* our side of the socket is closed */
 	unsigned int busy;		/* in a callback of the loop */
 	uint32_t handshake_ms;

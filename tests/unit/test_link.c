@@ -101,6 +101,7 @@ static void wrong_key_is_refused_on_both_sides_with_a_sentence(void **state)
 	assert_non_null(strstr(
 		side->reason,
 		"host-a: the master refused the handshake: wrong key or unknown host"));
+	assert_true(link_client_is_refused(side->client));
 	assert_int_equal(w->nr_up + w->nr_messages + w->nr_down, 0);
 	assert_int_equal(side->nr_up + side->nr_messages, 0);
 }
