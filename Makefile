@@ -39,8 +39,8 @@ DEPS := gcc libc6-dev make git linux-headers-cloud-amd64 \
 	libnl-3-dev libnl-genl-3-dev libmnl-dev liburing-dev libssl-dev \
 	libprotobuf-c-dev protobuf-c-compiler libmicrohttpd-dev libjansson-dev \
 	libinih-dev libsystemd-dev libcurl4-openssl-dev libcmocka-dev \
-	qemu-system-x86 busybox-static mdadm nvme-cli kmod e2fsprogs xz-utils \
-	jq openssl scdoc python3 python3-pytest python3-yaml clang-format \
+	qemu-system-x86 busybox-static mdadm kmod e2fsprogs xz-utils \
+	openssl scdoc python3 python3-pytest python3-yaml clang-format \
 	clang-tidy cppcheck shellcheck codespell sparse universal-ctags
 
 # V=1 shows the commands, otherwise each is one line.
@@ -170,7 +170,7 @@ $(BUILD)/kmod-%/bfence.ko: $(KSRC)
 
 # --- the lab ----------------------------------------------------------------
 
-LAB := $(BUILD)/vm/iogen $(BUILD)/vm/switch
+LAB := $(BUILD)/vm/iogen $(BUILD)/vm/switch $(BUILD)/vm/tsc
 lab: userspace kmod kmod-lab $(LAB)
 	@tests/vm/image.sh $(KERNEL) >/dev/null
 

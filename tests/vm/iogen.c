@@ -20,19 +20,21 @@
 
 #include "iogen_block.h"
 
-#define DEPTH_MAX 256
-#define ERRNO_MAX 256
+#define DEPTH_MAX	256
+#define LINE_BYTES	80	/* of the ack file, at most */
+#define ERRNO_MAX	256
+#define READ_BLOCKS	64ULL	/* at a time */
 
 struct options {
-	const char *path;
-	const char *run_id;
-	const char *lineage;
-	const char *ack_path;
-	uint64_t from;
-	uint64_t count; /* 0: to the end of the device */
-	uint64_t rate; /* blocks a second; 0: no limit */
-	unsigned int depth;
-	bool keep_going;
+	const char	*path;
+	const char	*run_id;
+	const char	*lineage;
+	const char	*ack_path;
+	uint64_t	from;
+	uint64_t	count;		/* 0: to the end of the device */
+	uint64_t	rate;		/* blocks a second; 0: no limit */
+	unsigned int	depth;
+	bool		keep_going;
 };
 
 static volatile sig_atomic_t stopped;
@@ -46,20 +48,20 @@ static void on_signal(int sig)
 /* --- write --------------------------------------------------------------- */
 
 struct writer {
-	const struct options *opt;
-	struct io_uring ring;
-	struct block *blocks; /* one a slot */
-	unsigned int free[DEPTH_MAX];
-	unsigned int nr_free;
-	unsigned int nr_inflight;
-	int fd;
-	int ack_fd;
-	uint64_t next;
-	uint64_t end;
-	uint64_t started_ns;
-	uint64_t acked;
-	uint64_t nr_errors;
-	uint64_t errors[ERRNO_MAX];
+	const struct options	*opt;
+	struct io_uring		ring;
+	struct block		*blocks;	/* one a slot */
+	unsigned int		free[DEPTH_MAX];
+	unsigned int		nr_free;
+	unsigned int		nr_inflight;
+	int			fd;
+	int			ack_fd;
+	uint64_t		next;
+	uint64_t		end;
+	uint64_t		started_ns;
+	uint64_t		acked;
+	uint64_t		nr_errors;
+	uint64_t		errors[ERRNO_MAX];
 };
 
 static bool writer_may_issue(const struct writer *w)
@@ -94,8 +96,6 @@ static void writer_issue(struct writer *w)
 	}
 	io_uring_submit(&w->ring);
 }
-
-#define LINE_BYTES 80 /* of the ack file, at most */
 
 /* Its line's length; 0 for a write that failed. */
 static int writer_take(struct writer *w, unsigned int slot, int res, char *line)
@@ -228,34 +228,39 @@ typedef void (*block_fn)(const struct block *b, uint64_t seq, void *arg);
 
 static int each_block(const struct options *o, block_fn fn, void *arg)
 {
-	uint64_t nr_blocks, end;
-	struct block *b;
+	uint64_t nr_blocks, seq, end;
+	struct block *blocks;
+	size_t nr;
 	int fd;
 
 	fd = device_open(o->path, O_RDONLY, &nr_blocks);
 	if (fd < 0)
 		return -1;
-	b = aligned_alloc(BLOCK_BYTES, sizeof(*b));
-	if (!b)
+	blocks = aligned_alloc(BLOCK_BYTES, READ_BLOCKS * sizeof(*blocks));
+	if (!blocks)
 		return -1;
 	end = o->count ? o->from + o->count : nr_blocks;
-	for (uint64_t seq = o->from; seq < end; seq++) {
-		if (pread(fd, b, sizeof(*b), (off_t)(seq * BLOCK_BYTES)) !=
-		    (ssize_t)sizeof(*b)) {
-			fprintf(stderr, "iogen: %s: block %llu: %s\n", o->path,
-				(unsigned long long)seq, strerror(errno));
+	for (seq = o->from; seq < end; seq += nr) {
+		nr = end - seq < READ_BLOCKS ? end - seq : READ_BLOCKS;
+		if (pread(fd, blocks, nr * sizeof(*blocks),
+			  (off_t)(seq * BLOCK_BYTES)) !=
+		    (ssize_t)(nr * sizeof(*blocks))) {
+			fprintf(stderr, "iogen: %s: blocks from %llu: %s\n",
+				o->path, (unsigned long long)seq,
+				strerror(errno));
 			return -1;
 		}
-		fn(b, seq, arg);
+		for (size_t i = 0; i < nr; i++)
+			fn(&blocks[i], seq + i, arg);
 	}
-	free(b);
+	free(blocks);
 	close(fd);
 	return 0;
 }
 
 struct verdict {
-	const char *run_id;
-	uint64_t good, missing, bad;
+	const char	*run_id;
+	uint64_t	good, missing, bad;
 };
 
 static void verify_block(const struct block *b, uint64_t seq, void *arg)

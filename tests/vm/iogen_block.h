@@ -19,20 +19,20 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BLOCK_BYTES 4096
-#define NS_PER_S 1000000000ULL
+#define BLOCK_BYTES	4096
+#define NS_PER_S	1000000000ULL
 
 static const char block_magic[8] = "IOGEN-01";
 
 struct block {
-	char magic[8];
-	uint64_t sequence;
-	uint64_t issued_ns; /* CLOCK_BOOTTIME of the writer */
-	char run_id[32];
-	char lineage[32];
-	uint8_t fill[BLOCK_BYTES - 8 - 16 - 64 - 8];
-	uint32_t pad;
-	uint32_t crc; /* of all bytes before it */
+	char		magic[8];
+	uint64_t	sequence;
+	uint64_t	issued_ns;	/* CLOCK_BOOTTIME of the writer */
+	char		run_id[32];
+	char		lineage[32];
+	uint8_t		fill[BLOCK_BYTES - 8 - 16 - 64 - 8];
+	uint32_t	pad;
+	uint32_t	crc;		/* of all bytes before it */
 };
 _Static_assert(sizeof(struct block) == BLOCK_BYTES, "a block is a block");
 

@@ -22,10 +22,13 @@ MIRROR = f"/dev/md/{VOLUME}"
 BLOCK_BYTES = 4096
 NS_PER_S = 10**9
 
-# Which blocks of the volume belong to whom; a run never meets another's.
+# Which blocks of the volume belong to whom. No run meets another's, but that of
+# a primary cut off comes last and writes over the pattern, and what a zombie has
+# on its own disk alone (OWN) ends with its rejoin.
 PATTERN = (0, 1000)
-ZOMBIE = {"running": (1000, 2500), "frozen": (4000, 2500)}
-SUCCESSOR = {"running": (3500, 400), "frozen": (6500, 400)}
+ZOMBIE = {"running": (1000, 2500), "frozen": (4000, 2500), "cut": (0, 900)}
+SUCCESSOR = {"running": (3500, 400), "frozen": (6500, 400), "cut": (900, 100)}
+OWN = (7000, 1000)
 STEADY = (7000, 1000)
 DEPTH = 16
 STUBBORN = 50  # writes of guest/stubborn.sh to each disk
@@ -36,17 +39,18 @@ PLAIN_NQN = "nqn.2026-11.bfence:plain"
 @dataclass
 class Zombie:
     """A primary that was paused with a writer in full flight."""
-    clock: str  # "running" (SIGSTOP) or "frozen" (QMP stop)
+    clock: str  # "running" (SIGSTOP), "frozen" (QMP stop) or "cut" (off the master)
     host: str
     disk: str
     lineage: str
     run: str
     acked: set[int] = field(default_factory=set)
     lawful: dict[str, set[int]] = field(default_factory=dict)  # by host, at the fence
-    own: set[int] = field(default_factory=set)  # on its own disk, at the pause
+    own: set[int] = field(default_factory=set)  # past the mirror, at the pause
     plain: set[int] = field(default_factory=set)
     paused_at: float = 0.0
     pause_seconds: float = 0.0
+    closed_at: float = 0.0
 
 
 def tell_nobody(_text: str) -> None:
@@ -111,27 +115,25 @@ class Story:
     # -- steps: a zombie ----------------------------------------------------
 
     def pause_primary(self, clock: str) -> None:
-        """In the middle of its writes; a second writer has no bfence under it."""
+        """In the middle of its writes. Beside the mirror's writer there is one on its
+        own disk alone, and for the control one that has no bfence under it."""
         host = self.primary()
-        gate = self.cluster.gate(host, VOLUME)
-        zombie = Zombie(clock, host, gate["disk"], lineage_of(gate), f"zombie-{clock}")
-        self.zombie = zombie
         guest = self.guest(host)
-        start, count = ZOMBIE[clock]
-        guest.spawn("zombie", f"exec iogen write {MIRROR} --run-id {zombie.run} "
-                    f"--lineage {zombie.lineage} --from {start} --count {count} "
-                    f"--depth {DEPTH} --keep-going "
-                    f"--ack-file /dev/virtio-ports/acks-{VOLUME}")
+        zombie = self.zombie = self._zombie(host, clock)
+        start, count = OWN
+        guest.spawn("own", f"exec iogen write /dev/{zombie.disk} --run-id own-{clock} "
+                    f"--from {start} --count {count} --depth 1 --rate 100 --keep-going")
+        self._start_writer(zombie, rate=800)
         if clock == "running":
             self._start_plain_writer(host)
-        until("its writers are busy", lambda: self._is_busy(zombie))
+        until("its writers are busy", lambda: self._is_busy(zombie, 200))
         zombie.paused_at = time.monotonic()
         if clock == "running":
             guest.sigstop()
         else:
             guest.stop()
         zombie.acked = set(guest.acks(VOLUME, zombie.run))
-        zombie.own = set(guest.scan(VOLUME, zombie.run))
+        zombie.own = set(guest.scan(VOLUME, f"own-{clock}"))
         self.say(f"{host} is primary at {zombie.lineage}; paused, its clock {clock}, with a "
                  f"writer {DEPTH} deep, after {len(zombie.acked)} acknowledged writes")
 
@@ -167,7 +169,6 @@ class Story:
         zombie, host = self.zombie, self.primary()
         guest = self.guest(host)
         self._mirror(host, self.others(host, zombie.host))
-        guest.ok(f"mdadm --wait {MIRROR} || true")
         found = set(self._scan_mirror(host, zombie.run))
         self.holds(f"{host} finds all {len(zombie.acked)} blocks that were acknowledged "
                    "before the pause", zombie.acked <= found)
@@ -196,7 +197,10 @@ class Story:
         self._read_raw_files(woken_at)
         if zombie.clock == "running":
             self._control_without_bfence()
-        guest.kill("zombie")
+        for name, place in (("zombie", "the mirror"), ("own", "its own disk")):
+            guest.kill(name)
+            errors = json.loads(guest.log(name).splitlines()[-1])["errors"]
+            self.holds(f"its writer on {place} was told: {errors}", errors)
 
     def rejoin(self) -> None:
         """The zombie comes back as a candidate and gets the truth."""
@@ -211,9 +215,49 @@ class Story:
             self.guest(name).ok(f"rejoin.sh {VOLUME}")
         known = set().union(*zombie.lawful.values())
         left = set(guest.scan(VOLUME, zombie.run)) - known
+        left |= set(guest.scan(VOLUME, f"own-{zombie.clock}"))
         self.holds(f"nothing that only the zombie had is left on {zombie.host}", not left)
         self.holds("the three raw files hold the same bytes", self._raw_files_are_equal())
         self.check_logs()
+
+    # -- steps: a partition -------------------------------------------------
+
+    def cut_off_primary(self) -> None:
+        """From the master alone: its peers hear it, so its lease must end it."""
+        lab, host = self.cluster.lab, self.primary()
+        self.zombie = self._zombie(host, "cut")
+        self._start_writer(self.zombie, rate=100)
+        until("its writer is busy", lambda: self._is_busy(self.zombie, 50))
+        self.zombie.acked = set(self.guest(host).acks(VOLUME, self.zombie.run))
+        self.zombie.paused_at = time.monotonic()
+        lab.cut(host, "master")
+        lab.cut("master", host)
+        until("its own gate is closed to it", self._own_gate_is_shut)
+        self.zombie.closed_at = self._changed_at(host)
+        self.say(f"{host} closed itself "
+                 f"{self.zombie.closed_at - self.zombie.paused_at:.1f} s after the cut")
+
+    def compare_times(self) -> None:
+        opened_at = self._changed_at(self.primary())
+        self.holds(f"{opened_at - self.zombie.closed_at:.1f} s after the old primary closed "
+                   "the new one opened", opened_at > self.zombie.closed_at)
+
+    def count_lost_writes(self) -> None:
+        """A mirror goes on with the legs that are left, be it its own alone; what it
+        acknowledged so is the price of a consumer without a majority rule."""
+        zombie = self.zombie
+        guest = self.guest(zombie.host)
+        guest.kill("zombie")
+        later = set(guest.acks(VOLUME, zombie.run)) - zombie.acked
+        lost = later - set(self._scan_mirror(self.primary(), zombie.run))
+        self.say(f"of {len(later)} writes that {zombie.host} acknowledged after the cut, "
+                 f"{len(lost)} had found a majority of gates closed and are lost")
+
+    def heal(self) -> None:
+        lab, host = self.cluster.lab, self.zombie.host
+        lab.join(host, "master")
+        lab.join("master", host)
+        until("the host is back", self.cluster.is_connected)
 
     # -- steps: the master --------------------------------------------------
 
@@ -280,6 +324,18 @@ class Story:
         return {volume: {key: line[key] for key in keys}
                 for volume, line in self.cluster.lines().items()}
 
+    def _zombie(self, host: str, clock: str) -> Zombie:
+        gate = self.cluster.gate(host, VOLUME)
+        return Zombie(clock, host, gate["disk"], lineage_of(gate), f"zombie-{clock}")
+
+    def _start_writer(self, zombie: Zombie, rate: int) -> None:
+        start, count = ZOMBIE[zombie.clock]
+        self.guest(zombie.host).spawn(
+            "zombie", f"exec iogen write {MIRROR} --run-id {zombie.run} "
+            f"--lineage {zombie.lineage} --from {start} --count {count} "
+            f"--depth {DEPTH} --rate {rate} --keep-going "
+            f"--ack-file /dev/virtio-ports/acks-{VOLUME}")
+
     # A control: the same zombie, a disk that it reaches without bfence.
 
     def _plain_guest(self) -> Guest:
@@ -305,11 +361,11 @@ class Story:
         self.holds(f"the control: on a plain export without bfence {len(landed)} of the "
                    "zombie's late blocks landed already", landed)
 
-    def _is_busy(self, zombie: Zombie) -> bool:
+    def _is_busy(self, zombie: Zombie, acked: int) -> bool:
         guest = self.guest(zombie.host)
         if zombie.clock == "running" and len(guest.acks(PLAIN, zombie.run)) < 20:
             return False
-        return len(guest.acks(VOLUME, zombie.run)) >= 200
+        return len(guest.acks(VOLUME, zombie.run)) >= acked
 
     # What the zombie tries, and what became of it.
 
@@ -348,22 +404,27 @@ class Story:
             late |= set(self.guest(name).scan(VOLUME, f"stubborn-{zombie.clock}"))
             self.holds(f"no late block of the zombie on the raw file of {name}", not late)
         own = self.guest(zombie.host)
-        written = own.scan(VOLUME, zombie.run)
+        alone = own.scan(VOLUME, f"own-{zombie.clock}")
         stubborn = own.scan(VOLUME, f"stubborn-{zombie.clock}")
         if zombie.clock == "frozen":
-            late = set(written) - zombie.own
-            self.say(f"{zombie.host}'s own disk took {len(late)} more blocks, in flight or "
-                     "new, until the fence reached it: no clock of its own told it")
+            self.say(f"{zombie.host}'s own disk took {len(set(alone) - zombie.own)} more "
+                     "writes until the fence reached it: no clock of its own told it")
             self.holds("and none after that", not stubborn)
             return
         # Half of the pause is margin enough between before and after.
         boottime = own.uptime() - (time.monotonic() - woken_at)
         middle = (boottime - zombie.pause_seconds / 2) * NS_PER_S
-        late = {seq for seq, issued in written.items() if issued > middle}
+        issued = [*alone.values(), *own.scan(VOLUME, zombie.run).values()]
+        late = [moment for moment in issued if moment > middle]
         gate = self.cluster.gate(zombie.host, VOLUME)
         refused = gate["rejected_lease"] + gate["rejected_closed"] + gate["rejected_stale"]
         self.holds(f"and none on {zombie.host}'s own, whose lease had run out: its gate "
                    f"refused {refused}", refused and not late and not stubborn)
+
+    def _changed_at(self, host: str) -> float:
+        """When the gate came into its state: its kernel's clock, told in ours."""
+        gate = self.cluster.gate(host, VOLUME)
+        return gate["since_ns"] / NS_PER_S + time.monotonic() - self.guest(host).uptime()
 
     # Raw bytes.
 
@@ -404,6 +465,15 @@ def zombie(story: Story, clock: str) -> Scenario:
         ("The new primary takes over", [story.take_over]),
         ("The zombie wakes", [story.wake_zombie]),
         ("The zombie rejoins", [story.rejoin, story.show_gates]),
+    ]
+
+
+def partition(story: Story) -> Scenario:
+    return [
+        ("The primary is cut off from the master", [story.cut_off_primary]),
+        ("The master fails over", [story.await_failover, story.compare_times]),
+        ("The new primary takes over", [story.take_over, story.count_lost_writes]),
+        ("The cut is healed", [story.heal, story.rejoin]),
     ]
 
 

@@ -23,27 +23,27 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PORTS_MAX 16
-#define ADDRESSES_MAX 64
-#define FRAME_BYTES_MAX 65536
-#define HEADER_BYTES 4 /* a frame's length, big endian */
-#define QUEUE_BYTES (4 << 20)
-#define ADDRESS_BYTES 6
+#define PORTS_MAX	16
+#define ADDRESSES_MAX	64
+#define FRAME_BYTES_MAX	65536
+#define HEADER_BYTES	4		/* a frame's length, big endian */
+#define QUEUE_BYTES	(4 << 20)
+#define ADDRESS_BYTES	6
 
 struct port {
-	const char *name;
-	int listen_fd;
-	int fd; /* -1: no guest is connected */
-	uint8_t in[2 * FRAME_BYTES_MAX];
-	size_t in_len;
-	uint8_t *out; /* QUEUE_BYTES, a line, not a ring */
-	size_t out_len;
-	bool cut[PORTS_MAX]; /* towards that port */
+	const char	*name;
+	int		listen_fd;
+	int		fd;		/* -1: no guest is connected */
+	uint8_t		in[2 * FRAME_BYTES_MAX];
+	size_t		in_len;
+	uint8_t		*out;		/* QUEUE_BYTES, a line, not a ring */
+	size_t		out_len;
+	bool		cut[PORTS_MAX];	/* towards that port */
 };
 
 struct address {
-	uint8_t bytes[ADDRESS_BYTES];
-	int port;
+	uint8_t		bytes[ADDRESS_BYTES];
+	int		port;
 };
 
 static struct port ports[PORTS_MAX];

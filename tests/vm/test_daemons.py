@@ -92,11 +92,14 @@ def test_a_second_agent_on_the_floor_log_is_refused_with_the_pid(host: Guest) ->
     host.kill("replica")
 
 
-def test_without_the_module_the_agent_says_what_to_load(host: Guest) -> None:
+def test_the_agent_brings_the_module_with_it(host: Guest) -> None:
     host.ok("modprobe -r bfence")
-    code, said = host.run(f"timeout 20 {RUN_REPLICA} 2>&1")
-    host.ok("modprobe bfence")
-    assert code == 1 and "modprobe bfence" in said
+    assert "bfence" not in host.ok("cat /proc/modules")
+    host.spawn("replica", f"exec {RUN_REPLICA}")
+    until("the agent is up",
+          lambda: "host-up host=host-a" in host.ok("cat /run/master.log"))
+    assert "bfence" in host.ok("cat /proc/modules")
+    host.kill("replica")
 
 
 def test_a_wrong_backing_path_is_said_and_shown_and_harms_no_other(host: Guest) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from cluster import Cluster
 from lab import Lab
-from story import Story, beginning, master_restart, play, zombie
+from story import Story, beginning, master_restart, partition, play, zombie
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +39,7 @@ def test_a_frozen_zombie_changes_no_byte_of_a_fenced_host(story: Story) -> None:
 
 def test_a_killed_master_brings_the_same_lines_back_and_stops_no_io(story: Story) -> None:
     play(master_restart(story))
+
+
+def test_a_primary_cut_off_closes_itself_before_the_next_one_opens(story: Story) -> None:
+    play(partition(story))

@@ -9,8 +9,8 @@
 #include <time.h>
 #include <x86intrin.h>
 
-#define NS_PER_S 1000000000LL
-#define NS_PER_MS 1000000LL
+#define NS_PER_S	1000000000LL
+#define NS_PER_MS	1000000LL
 
 static int64_t now_ns(void)
 {

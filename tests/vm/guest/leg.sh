@@ -7,18 +7,14 @@
 set -eu
 # shellcheck disable=SC1091 # its place in the guests
 . /usr/lib/bfence/nvmet.sh
+# shellcheck disable=SC1091
+. /usr/lib/bfence/mirror.sh
 
 volume=$1 peer=$2
 lineage=$(gates.sh "$volume" | cut -d ' ' -f 5)
 leg=$(nvme_connect "$NQN_PREFIX:$volume:${peer%@*}:$lineage" "${peer#*@}")
 
-export MDADM_NO_UDEV=1
 md=$(readlink -f "/dev/md/$volume")
-for slot in "/sys/block/${md##*/}"/md/dev-*; do
-	# A leg whose connection is gone is only a name in the mirror.
-	[ -e "$slot/block" ] || mdadm --manage "$md" --remove detached
-done
-mdadm --zero-superblock --force "$leg" || true
-mdadm --manage "$md" --add "$leg"
-mdadm --wait "$md" || true
-[ "$(cat "/sys/block/${md##*/}/md/dev-${leg##*/}/state")" = in_sync ]
+drop_lost_legs "$md"
+add_leg "$md" "$leg"
+wait_for_all_legs "$md"

@@ -8,6 +8,8 @@
 set -u
 # shellcheck disable=SC1091 # its place in the guests
 . /usr/lib/bfence/nvmet.sh
+# shellcheck disable=SC1091
+. /usr/lib/bfence/mirror.sh
 
 say() {
 	echo "primary.sh: $*" >&2
@@ -45,7 +47,6 @@ done
 
 modprobe raid1
 echo 500000 >/proc/sys/dev/raid/speed_limit_min
-export MDADM_NO_UDEV=1
 # Metadata 1.0 lies at the end: byte 0 of the mirror is byte 0 of each leg.
 if [ "$create" ]; then
 	# shellcheck disable=SC2086 # a list of disks
@@ -55,4 +56,10 @@ else
 	# shellcheck disable=SC2086
 	mdadm --assemble "/dev/md/$volume" --run $legs
 fi || say "$volume: mdadm refused $legs"
+
+# A leg that the last primary gave up before it was fenced is taken in anew.
+md=$(readlink -f "/dev/md/$volume")
+for leg in $legs; do
+	[ -e "/sys/block/${md##*/}/md/dev-${leg##*/}" ] || add_leg "$md" "$leg"
+done
 echo "/dev/md/$volume"

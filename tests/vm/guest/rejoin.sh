@@ -8,11 +8,12 @@
 set -u
 # shellcheck disable=SC1091 # its place in the guests
 . /usr/lib/bfence/nvmet.sh
+# shellcheck disable=SC1091
+. /usr/lib/bfence/mirror.sh
 
 volume=$1
 gates.sh "$volume" >/run/rejoin.gate
 read -r _ replica primary _ lineage _ </run/rejoin.gate
-export MDADM_NO_UDEV=1
 
 if [ "$replica" != "$primary" ] && [ -e "/dev/md/$volume" ]; then
 	mdadm --stop "/dev/md/$volume" || exit 1

@@ -17,6 +17,6 @@ for peer in "$@"; do
 	disks="$disks $(nvme_connect "$nqn" "${peer#*@}")"
 done
 for disk in $disks; do
-	iogen write "$disk" --run-id "$run" --from 8000 --count 50 --keep-going \
-		2>/dev/null || true
+	iogen write "$disk" --run-id "$run" --from 8000 --count 50 --depth 1 \
+		--keep-going 2>/dev/null || true
 done
