@@ -213,8 +213,8 @@ static void on_down(void *arg, const char *reason)
 	/* A key that never fitted is a mistake for an operator to mend, and no
 	 * gate is served by waiting. One that did may fit again. */
 	if (!r->was_up && link_client_is_refused(r->link)) {
-		err_set(&r->fatal, -EACCES, "%s: %s",
-			r->config->replica.key, reason);
+		err_set(&r->fatal, -EACCES, "%s: %s", r->config->replica.key,
+			reason);
 		loop_stop(r->loop);
 	}
 	feed(r, &(struct replica_event){ .type = REPLICA_DOWN });
