@@ -43,7 +43,6 @@ struct run {
 	struct mono_ms started;
 	struct loop_op persisted;
 	struct loop_op timer;
-	uint64_t timer_at;
 };
 
 /* --- carrying out ------------------------------------------------------------- */
@@ -86,17 +85,6 @@ static bool next_event(struct run *r, struct master_event *ret)
 	return r->update->more;
 }
 
-static void set_timer(struct run *r, uint64_t at)
-{
-	if (!r->timer.in_flight) {
-		r->timer_at = at;
-		loop_timer(r->loop, &r->timer, at);
-	} else if (at < r->timer_at) {
-		r->timer_at = at;
-		loop_cancel(r->loop, &r->timer);
-	}
-}
-
 /* Never called from within itself: no callback comes from a call of the edge. */
 static void feed(struct run *r, const struct master_event *event)
 {
@@ -108,7 +96,7 @@ static void feed(struct run *r, const struct master_event *event)
 			log_warning("master: event %d is not one", next.type);
 		carry_out(r);
 	} while (next_event(r, &next));
-	set_timer(r, r->update->timer.v);
+	loop_timer_by(r->loop, &r->timer, r->update->timer.v);
 }
 
 /* --- what happens --------------------------------------------------------------- */

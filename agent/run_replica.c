@@ -67,21 +67,6 @@ static void step(struct run *r, struct replica_event *event)
 	carry_out(r);
 }
 
-static void set_timer(struct run *r)
-{
-	uint64_t at = r->wanted_at.v;
-
-	if (!at)
-		return;
-	if (!r->timer.in_flight) {
-		r->timer_at = at;
-		loop_timer(r->loop, &r->timer, at);
-	} else if (at < r->timer_at) {
-		r->timer_at = at;
-		loop_cancel(r->loop, &r->timer);
-	}
-}
-
 /* What follows from an event at once. False: nothing does. */
 static bool next_event(struct run *r, struct replica_event *ret)
 {
@@ -110,7 +95,8 @@ static void feed(struct run *r, const struct replica_event *event)
 	do {
 		step(r, &next);
 	} while (next_event(r, &next));
-	set_timer(r);
+	if (r->wanted_at.v)
+		loop_timer_by(r->loop, &r->timer, r->wanted_at.v);
 }
 
 /* --- what happens ------------------------------------------------------------ */

@@ -39,7 +39,6 @@ struct run {
 	struct loop_op persisted;
 	struct loop_op timer;
 	struct loop_op list_timer;
-	uint64_t timer_at;
 	struct mono_ms wanted_at;	/* the core's next tick */
 	bool was_up;			/* the master has known our key */
 	bool stopping;

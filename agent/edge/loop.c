@@ -155,14 +155,35 @@ void loop_poll(struct loop *loop, struct loop_op *op, int fd,
 	io_uring_prep_poll_add(loop_sqe(loop, op), fd, poll_mask);
 }
 
+static void set_due(struct loop_op *op, uint64_t at_ms)
+{
+	op->ts.tv_sec = (long long)(at_ms / 1000);
+	op->ts.tv_nsec = (long long)(at_ms % 1000 * 1000000);
+}
+
+static uint64_t due_ms(const struct loop_op *op)
+{
+	return (uint64_t)op->ts.tv_sec * 1000 +
+	       (uint64_t)op->ts.tv_nsec / 1000000;
+}
+
 void loop_timer(struct loop *loop, struct loop_op *op, uint64_t at_ms)
 {
 	struct io_uring_sqe *sqe = loop_sqe(loop, op);
 
-	op->ts.tv_sec = (long long)(at_ms / 1000);
-	op->ts.tv_nsec = (long long)(at_ms % 1000 * 1000000);
+	set_due(op, at_ms);
 	io_uring_prep_timeout(sqe, &op->ts, 0,
 			      IORING_TIMEOUT_ABS | IORING_TIMEOUT_BOOTTIME);
+}
+
+void loop_timer_by(struct loop *loop, struct loop_op *op, uint64_t at_ms)
+{
+	if (!op->in_flight) {
+		loop_timer(loop, op, at_ms);
+	} else if (at_ms < due_ms(op)) {
+		set_due(op, at_ms);	/* asked once is enough */
+		loop_cancel(loop, op);
+	}
 }
 
 void loop_cancel(struct loop *loop, struct loop_op *op)

@@ -63,6 +63,13 @@ void loop_poll(struct loop *loop, struct loop_op *op, int fd,
 /* Fires once at the absolute CLOCK_BOOTTIME instant; res is -ETIME. */
 void loop_timer(struct loop *loop, struct loop_op *op, uint64_t at_ms);
 
+/*
+ * The same for an op that may be in flight: one that is due later is ended
+ * now, by a done() with -ECANCELED, and it is for that done() to start it
+ * anew; one that is due in time is left alone.
+ */
+void loop_timer_by(struct loop *loop, struct loop_op *op, uint64_t at_ms);
+
 /* Asks an op in flight to end early: done() follows with -ECANCELED, or with
  * its result when that came first. No effect on an idle op. */
 void loop_cancel(struct loop *loop, struct loop_op *op);

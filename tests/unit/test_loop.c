@@ -95,6 +95,28 @@ static void timer_of_the_past_fires_at_once(void **state)
 	assert_int_equal(probe.res, -ETIME);
 }
 
+static void
+timer_that_would_be_late_is_ended_and_one_in_time_is_left(void **state)
+{
+	struct probe probe = probe_of(loop_of(state));
+	uint64_t now = clock_now().v;
+
+	loop_timer_by(probe.loop, &probe.op, now + 60000);
+	loop_timer_by(probe.loop, &probe.op, now + 30000);
+	loop_timer_by(probe.loop, &probe.op, now + 30000);
+	assert_int_equal(loop_run(probe.loop), 0);
+	assert_int_equal(probe.nr_done, 1);
+	assert_int_equal(probe.res, -ECANCELED);
+	now = clock_now().v;
+	loop_timer_by(probe.loop, &probe.op, now + 15);
+	loop_timer_by(probe.loop, &probe.op, now + 60000);
+	probe.stop_after = 2;
+	assert_int_equal(loop_run(probe.loop), 0);
+	assert_int_equal(probe.nr_done, 2);
+	assert_int_equal(probe.res, -ETIME);
+	assert_true(probe.at_ms >= now + 15);
+}
+
 static void timers_fire_in_the_order_of_their_instants(void **state)
 {
 	struct probe late = probe_of(loop_of(state));
@@ -329,6 +351,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(timer_fires_once_at_its_instant_and_not_before),
 		TEST(timer_of_the_past_fires_at_once),
+		TEST(timer_that_would_be_late_is_ended_and_one_in_time_is_left),
 		TEST(timers_fire_in_the_order_of_their_instants),
 		TEST(poll_tells_that_a_pipe_became_readable),
 		TEST(cancelled_op_is_done_once_with_ecanceled),
