@@ -336,9 +336,9 @@ def test_the_same_fence_again_gives_the_same_proof(guest):
 
 def test_lease_end_closes_with_no_userspace(guest):
     guest.ok("rmmod bfence && modprobe bfence")
-    guest.ok("bfence lease 1500")
-    disk = opened(guest, "v1", "--leased")
     plain = open_candidate(guest)
+    guest.ok("bfence lease 4000")  # on a busy machine each command takes its time
+    disk = opened(guest, "v1", "--leased")
     script(guest, f"""
 	exec 3<{disk}
 	{read_fd(3)}
