@@ -29,8 +29,10 @@ UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 UAPI := $(wildcard uapi/linux/*.h)
 
 # Kernels whose headers are installed and that bfence supports.
-KVERS := $(patsubst /usr/src/linux-headers-%,%,$(wildcard \
-	/usr/src/linux-headers-6.1.*-amd64))
+KHEADERS := /usr/src
+KVERS := $(patsubst $(KHEADERS)/linux-headers-%,%,$(wildcard \
+	$(KHEADERS)/linux-headers-6.1.*-amd64 \
+	$(KHEADERS)/linux-headers-6.12.*-amd64))
 KMODS := $(KVERS:%=$(BUILD)/kmod-%/bfence.ko)
 KMODS_LAB := $(KVERS:%=$(BUILD)/kmod-lab-%/bfence.ko)
 KSRC := Kbuild $(wildcard kmod/*.[ch]) $(UAPI)
@@ -57,7 +59,7 @@ RESULTS := $(BUILD)/results
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all deps userspace kmod kmod-lab lab man unit demo check lint evidence \
+.PHONY: all deps userspace kmod kmod-lab kmod-guest lab man unit demo check lint evidence \
 	install clean help $(RINGS:%=check-%) $(RINGS:%=inputs-%) \
 	$(RINGS:%=ring-%)
 
@@ -66,12 +68,12 @@ all: deps
 	@$(MAKE) $(JOBS) userspace kmod man
 
 help:
-	@echo 'make             userspace, bfence.ko for each installed 6.1 headers'
+	@echo 'make             userspace, bfence.ko for each installed kernel headers'
 	@echo 'make deps        installs the Debian packages that are missing'
 	@echo 'make demo        the main job, shown in QEMU guests; no KVM needed'
 	@echo 'make check       every test ring; last line: passed, failed, skipped'
 	@echo 'make check-RING  one of: $(RINGS)'
-	@echo '                 KERNEL=6.1 TEST=part-of-a-name'
+	@echo '                 KERNEL=6.1|6.12 TEST=part-of-a-name'
 	@echo 'make lint        the same as check-lint'
 	@echo 'make evidence    which test proves which claim; exit 1 on a hole'
 	@echo 'make install     DESTDIR= PREFIX=$(PREFIX)'
@@ -149,7 +151,7 @@ kmod: $(KMODS)
 kmod-lab: $(KMODS_LAB)
 ifeq ($(KVERS),)
 kmod kmod-lab:
-	@echo "kmod: no supported kernel headers in /usr/src; make deps" >&2
+	@echo "kmod: no supported kernel headers in $(KHEADERS); make deps" >&2
 	@exit 1
 endif
 
@@ -158,7 +160,7 @@ define kmod_build
 	$(call say,KMOD)
 	@mkdir -p $(@D)
 	@cp -ru Kbuild kmod uapi $(@D)/
-	+$(Q)$(MAKE) $(if $(V),,-s) -C /usr/src/linux-headers-$* \
+	+$(Q)$(MAKE) $(if $(V),,-s) -C $(KHEADERS)/linux-headers-$* \
 		M=$(abspath $(@D)) CONFIG_DEBUG_INFO_BTF_MODULES= \
 		KCFLAGS=$(WERROR) $(1) modules
 	@touch $@
@@ -171,8 +173,16 @@ $(BUILD)/kmod-%/bfence.ko: $(KSRC)
 # --- the lab ----------------------------------------------------------------
 
 LAB := $(BUILD)/vm/iogen $(BUILD)/vm/switch $(BUILD)/vm/tsc
-lab: userspace kmod kmod-lab $(LAB)
+LAB_KMOD := $(if $(filter $(KERNEL).%-cloud-amd64,$(KVERS)),kmod kmod-lab,\
+	kmod-guest)
+lab: userspace $(LAB_KMOD) $(LAB)
 	@tests/vm/image.sh $(KERNEL) >/dev/null
+
+# Without installed headers: with those fetched beside the guests' kernel.
+kmod-guest:
+	+@kernel=$$(tests/vm/kernel.sh $(KERNEL)) && \
+	$(MAKE) KHEADERS="$$kernel/usr/src" KVERS="$${kernel##*/}" \
+		kmod kmod-lab
 
 $(BUILD)/vm/%: tests/vm/%.c $(wildcard tests/vm/*.h)
 	$(call say,CC)

@@ -99,12 +99,12 @@ static void disk_submit_bio(struct bio *bio)
 
 /* --- open and close ------------------------------------------------------ */
 
-static int disk_open(struct block_device *bdev, fmode_t mode)
+static int disk_open(struct gendisk *gd, bool write)
 {
-	struct disk *disk = bdev->bd_disk->private_data;
+	struct disk *disk = gd->private_data;
 	int err = 0;
 
-	if ((mode & FMODE_WRITE) && disk->read_only)
+	if (write && disk->read_only)
 		return -EROFS;
 	spin_lock(&bfence_disks_lock);
 	if (disk->dead)
@@ -114,6 +114,7 @@ static int disk_open(struct block_device *bdev, fmode_t mode)
 	spin_unlock(&bfence_disks_lock);
 	return err;
 }
+COMPAT_DISK_OPEN(disk_open_op, disk_open)
 
 bool bfence_disk_may_go(const struct disk *disk)
 {
@@ -126,7 +127,7 @@ bool bfence_disk_may_go(const struct disk *disk)
 }
 
 /* Under open_mutex, which del_gendisk() takes: leave that to the work. */
-static void disk_release(struct gendisk *gd, fmode_t mode)
+static void disk_release(struct gendisk *gd)
 {
 	struct disk *disk = gd->private_data;
 
@@ -136,6 +137,7 @@ static void disk_release(struct gendisk *gd, fmode_t mode)
 		queue_work(bfence_wq, &disk->work);
 	spin_unlock(&bfence_disks_lock);
 }
+COMPAT_DISK_RELEASE(disk_release_op, disk_release)
 
 static void disk_free(struct gendisk *gd)
 {
@@ -152,8 +154,8 @@ static void disk_free(struct gendisk *gd)
 static const struct block_device_operations disk_ops = {
 	.owner		= THIS_MODULE,
 	.submit_bio	= disk_submit_bio,
-	.open		= disk_open,
-	.release	= disk_release,
+	.open		= disk_open_op,
+	.release	= disk_release_op,
 	.free_disk	= disk_free,
 };
 
@@ -211,7 +213,8 @@ static void disk_delete(struct disk *disk)
 {
 	/* Queued once more before ->deleted was set; never after. */
 	cancel_work(&disk->work);
-	bd_unlink_disk_holder(disk->gate->backing.bdev, disk->gd);
+	if (disk->linked)
+		bd_unlink_disk_holder(disk->gate->backing.bdev, disk->gd);
 	del_gendisk(disk->gd);
 
 	spin_lock(&bfence_disks_lock);
@@ -234,7 +237,7 @@ static void disk_work(struct work_struct *work)
 	spin_unlock(&bfence_disks_lock);
 
 	if (mark)
-		blk_mark_disk_dead(disk->gd);
+		compat_disk_mark_dead(disk->gd);
 	if (go)
 		disk_delete(disk);
 }
@@ -256,8 +259,8 @@ static struct disk *disk_alloc(struct gate *gate)
 		goto err_exit_clones;
 	}
 	disk->gd = compat_disk_alloc(gate->backing.bdev);
-	if (!disk->gd) {
-		err = -ENOMEM;
+	if (IS_ERR(disk->gd)) {
+		err = PTR_ERR(disk->gd);
 		goto err_free_index;
 	}
 	INIT_WORK(&disk->work, disk_work);
@@ -288,7 +291,6 @@ static void disk_describe(struct disk *disk)
 	set_disk_ro(gd, disk->read_only);
 }
 
-/* Before the add: nobody has it open yet, so no lock in here is contended. */
 int bfence_disk_create(struct gate *gate)
 {
 	struct disk *disk = disk_alloc(gate);
@@ -300,24 +302,18 @@ int bfence_disk_create(struct gate *gate)
 	bfence_gate_get(gate);
 	bfence_grant_get(gate->grant);
 	rcu_assign_pointer(disk->grant, gate->grant);
-	err = bd_link_disk_holder(gate->backing.bdev, disk->gd);
-	if (err)
-		goto err_put_refs;
 
 	spin_lock(&bfence_disks_lock);
 	list_add_tail(&disk->node, &gate->disks);
 	spin_unlock(&bfence_disks_lock);
-	err = device_add_disk(NULL, disk->gd, disk_groups);
-	if (err)
-		goto err_unlink;
-	return 0;
+	err = compat_disk_add(disk->gd, gate->backing.bdev, disk_groups,
+			      &disk->linked);
+	if (!err)
+		return 0;
 
-err_unlink:
 	spin_lock(&bfence_disks_lock);
 	list_del_init(&disk->node);
 	spin_unlock(&bfence_disks_lock);
-	bd_unlink_disk_holder(gate->backing.bdev, disk->gd);
-err_put_refs:
 	bfence_grant_put(gate->grant);
 	bfence_gate_put(gate);
 	/* A disk that was never added is not given to ->free_disk. */

@@ -19,6 +19,7 @@ struct disk {
 	struct gendisk *gd;
 	int index;
 	bool read_only;
+	bool linked;			/* to the device below, in sysfs */
 
 	/* under bfence_disks_lock, which no path holds while it waits for I/O */
 	struct list_head node;		/* in gate->disks */

@@ -3,8 +3,8 @@
  * bfence.ko: init in order, exit in reverse, and who hears of a gate's events.
  * It must never hold logic of its own.
  */
-#include <linux/genetlink.h>
 #include <linux/module.h>
+#include <net/genetlink.h>
 
 #include "attach.h"
 #include "lab.h"

@@ -113,7 +113,7 @@ static int gate_command(struct genl_info *info, gate_command_fn *command)
 }
 
 /* The gate comes locked, and stays so until its answer is composed. */
-static int pre_doit(const struct genl_ops *ops, struct sk_buff *skb,
+static int pre_doit(const compat_genl_ops *ops, struct sk_buff *skb,
 		    struct genl_info *info)
 {
 	struct gate *gate;
@@ -134,7 +134,7 @@ static int pre_doit(const struct genl_ops *ops, struct sk_buff *skb,
 	return 0;
 }
 
-static void post_doit(const struct genl_ops *ops, struct sk_buff *skb,
+static void post_doit(const compat_genl_ops *ops, struct sk_buff *skb,
 		      struct genl_info *info)
 {
 	if (info->user_ptr[0])
@@ -167,7 +167,7 @@ static int gate_get(struct sk_buff *request, struct genl_info *info)
 
 static int gate_dump_start(struct netlink_callback *cb)
 {
-	if (!genl_dumpit_info(cb)->attrs[BFENCE_A_VOLUME])
+	if (!compat_dump_attrs(cb)[BFENCE_A_VOLUME])
 		return 0;
 	NL_SET_ERR_MSG(cb->extack, "a dump is of every gate: name no volume");
 	return -EINVAL;

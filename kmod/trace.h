@@ -27,7 +27,7 @@ TRACE_EVENT(bfence_fence,
 		__field(u64, version)
 	),
 	TP_fast_assign(
-		__assign_str(volume, volume);
+		compat_assign_str(volume);
 		__entry->from_epoch = from->epoch;
 		__entry->from_version = from->endpoint_version;
 		__entry->epoch = to->epoch;
@@ -50,7 +50,7 @@ TRACE_EVENT(bfence_drained,
 		__field(u64, drain_ns)
 	),
 	TP_fast_assign(
-		__assign_str(volume, volume);
+		compat_assign_str(volume);
 		__entry->epoch = lineage->epoch;
 		__entry->version = lineage->endpoint_version;
 		__entry->drained = drained;
@@ -72,7 +72,7 @@ TRACE_EVENT(bfence_open,
 		__field(u32, access)
 	),
 	TP_fast_assign(
-		__assign_str(volume, volume);
+		compat_assign_str(volume);
 		__entry->epoch = lineage->epoch;
 		__entry->version = lineage->endpoint_version;
 		__entry->access = access;
@@ -95,7 +95,7 @@ TRACE_EVENT(bfence_close,
 		__field(u32, reason)
 	),
 	TP_fast_assign(
-		__assign_str(volume, volume);
+		compat_assign_str(volume);
 		__entry->epoch = lineage->epoch;
 		__entry->version = lineage->endpoint_version;
 		__entry->reason = reason;
@@ -118,7 +118,7 @@ TRACE_EVENT(bfence_reject,
 		__field(u32, why)
 	),
 	TP_fast_assign(
-		__assign_str(volume, volume);
+		compat_assign_str(volume);
 		__entry->epoch = lineage->epoch;
 		__entry->version = lineage->endpoint_version;
 		__entry->why = why;

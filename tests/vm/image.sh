@@ -4,7 +4,7 @@
 # yet (bfence, bfenced, a module) is left out; the lab names it when a test
 # asks for it. It must never know a guest's name, address or disks.
 #
-#   image.sh 6.1|6.12 [IMAGE]	(default: build/vm/root.img); prints IMAGE
+#   image.sh 6.1|6.12	prints the image: build/vm/root-VERSION.img
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -12,8 +12,8 @@ build=${BUILD:-$here/../../build}
 mkdir -p "$build/vm"
 build=$(cd "$build" && pwd)
 
-version=${1:?usage: image.sh 6.1|6.12 [IMAGE]}
-image=${2:-$build/vm/root.img}
+version=${1:?usage: image.sh 6.1|6.12}
+image=$build/vm/root-$version.img
 kernel=$("$here/kernel.sh" "$version")
 kver=$(basename "$kernel")
 

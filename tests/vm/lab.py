@@ -32,7 +32,7 @@ and shared; /etc, /run, /tmp and /root are its memory and end with it;
 lab makes lives in build/vm/run-*; it is removed at the end unless KEEP=1 is in
 the environment. No QEMU outlives this process.
 
-Environment: KERNEL (6.1), KEEP, BFENCE_VM_ACCEL (tcg or kvm: do not probe).
+Environment: KERNEL (6.1 or 6.12), KEEP, BFENCE_VM_ACCEL (tcg or kvm: do not probe).
 
 It must never know what bfence is: volumes are raw files here.
 """
@@ -461,9 +461,7 @@ class Lab:
     def __init__(self) -> None:
         version = os.environ.get("KERNEL", "6.1")
         self.kernel = Kernel(version)
-        name = "root.img" if version == "6.1" else f"root-{version}.img"
-        self.image = Path(output_of(str(HERE / "image.sh"), version,
-                                    str(BUILD / "vm" / name)))
+        self.image = Path(output_of(str(HERE / "image.sh"), version))
         self.folder = self._make_folder()
         self.guests: dict[str, Guest] = {}
         self.has_network = False
