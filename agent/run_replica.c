@@ -17,9 +17,8 @@
 #include "run_replica_state.h"
 
 #define RING_ENTRIES	256
-#define LIST_MS \
-	5000 /* what no notification tells, such as I/O
-				 * errors, is looked at this often */
+/* What no notification tells, such as I/O errors, is looked at this often. */
+#define LIST_MS		5000
 
 /* --- carrying out ----------------------------------------------------------- */
 

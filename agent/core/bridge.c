@@ -272,23 +272,13 @@ static void note_guard_deadline(const struct bridge *b, const struct view *view,
 			sooner(deadline, b->leases[view->slots[i].host].over.v);
 }
 
-/* One slot's turn; true when ret->commands[slot] is to be sent. */
-static bool plan_slot(struct bridge *b, const struct view *view, int slot,
-		      const struct host_obs *host, struct mono_ms now)
+static void mark_sent(struct plan_slot *s, enum command_kind kind,
+		      uint32_t inventory, struct mono_ms now)
 {
-	struct plan *plan = &b->plans[view->vol];
-	struct plan_slot *s = &plan->slots[slot];
-	enum command_kind kind = wanted(b, view, plan, slot, now);
-
-	if (!kind || !host->connected)
-		return false;
-	if (due_at(b, s, kind, host->inventory) > now.v)
-		return false;
 	s->sent = (uint8_t)kind;
 	s->error = 0;
-	s->inventory = host->inventory;
+	s->inventory = inventory;
 	s->sent_at = now;
-	return true;
 }
 
 void bridge_plan(struct bridge *b, const struct view *view,
@@ -306,14 +296,17 @@ void bridge_plan(struct bridge *b, const struct view *view,
 	advance(b, view, plan, now);
 	for (int i = 0; i < REPLICA_SLOTS; i++) {
 		const struct host_obs *host = &o->hosts[view->slots[i].host];
+		enum command_kind kind = wanted(b, view, plan, i, now);
+		struct plan_slot *s = &plan->slots[i];
 
-		if (plan_slot(b, view, i, host, now)) {
+		if (!kind || !host->connected)
+			continue;
+		if (due_at(b, s, kind, host->inventory) <= now.v) {
+			mark_sent(s, kind, host->inventory, now);
 			fill_command(b, view, plan, i, &ret->commands[i]);
 			ret->mask |= BIT(i);
 		}
-		if (host->connected && wanted(b, view, plan, i, now))
-			sooner(&ret->deadline,
-			       plan->slots[i].sent_at.v + b->config.retry_ms);
+		sooner(&ret->deadline, s->sent_at.v + b->config.retry_ms);
 	}
 	note_guard_deadline(b, view, plan, &ret->deadline);
 }
