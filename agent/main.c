@@ -13,6 +13,7 @@
 #include "log.h"
 #include "run_master.h"
 #include "run_replica.h"
+#include "store_tool.h"
 #include "version.h"
 
 enum exit_code {
@@ -30,6 +31,7 @@ struct arguments {
 
 static const char usage[] =
 	"usage: bfenced master|replica [OPTION]...\n"
+	"       bfenced store VERB DIR [WORD] [-j]   see bfenced store --help\n"
 	"\n"
 	"  --config FILE    default /etc/bfence/master.conf or replica.conf\n"
 	"  --store DIR      instead of the configured one\n"
@@ -125,8 +127,11 @@ int main(int argc, char **argv)
 	struct arguments arguments = { 0 };
 	struct config config = { 0 };
 	struct err err = { 0 };
-	int code = parse(&arguments, argc, argv);
+	int code;
 
+	if (argc > 1 && strcmp(argv[1], "store") == 0)
+		return store_tool(argc - 1, argv + 1);
+	code = parse(&arguments, argc, argv);
 	if (code != EXIT_DONE || arguments.role == CONFIG_UNSPEC)
 		return code;
 	if (run(&arguments, &config, &err)) {

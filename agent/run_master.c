@@ -173,18 +173,9 @@ static void on_refused(void *arg, const char *from, const char *reason)
 	log_warning("link-refused from=%s reason=\"%s\"", from, reason);
 }
 
-static void on_create(void *arg, const struct volume_id *volume,
-		      const struct host_id hosts[REPLICA_SLOTS],
-		      enum guard guard, uint64_t token)
+static void on_ask(void *arg, const struct master_event *event)
 {
-	struct run *r = arg;
-	struct master_event event = { .type = MASTER_CREATE };
-
-	event.create.volume = *volume;
-	memcpy(event.create.hosts, hosts, sizeof(event.create.hosts));
-	event.create.guard = guard;
-	event.create.token = token;
-	feed(r, &event);
+	feed(arg, event);
 }
 
 static void on_signal(void *arg, int signo)
@@ -206,19 +197,20 @@ static void on_signal(void *arg, int signo)
 static int raise_incarnation(struct run *r, uint32_t *ret_lease_before,
 			     struct err *err)
 {
-	const struct record before = store_incarnation(r->store); /* or 0 */
-	struct record record = { .kind = RECORD_INCARNATION,
-				 .write_seq = before.write_seq + 1 };
+	const struct record newest = store_incarnation(r->store); /* or none */
+	const struct incarnation before = record_incarnation(&newest);
+	struct incarnation next = { .value = before.value + 1 };
+	struct record record;
 	uint32_t lease_ms = r->config->master.lease_ms;
 	int ret;
 
-	*ret_lease_before = before.incarnation.lease_ms;
+	*ret_lease_before = before.lease_ms;
 	/* A lease of an earlier start may still run. */
-	if (lease_ms < before.incarnation.lease_ms)
-		lease_ms = before.incarnation.lease_ms;
-	record.incarnation.lease_ms = lease_ms;
-	record.incarnation.value = before.incarnation.value + 1;
-	r->incarnation = record.incarnation.value;
+	if (lease_ms < before.lease_ms)
+		lease_ms = before.lease_ms;
+	next.lease_ms = lease_ms;
+	r->incarnation = next.value;
+	record = record_of_incarnation(newest.write_seq + 1, &next);
 	ret = store_commit_now(r->store, &record);
 	if (ret)
 		return err_set(err, ret,
@@ -229,19 +221,18 @@ static int raise_incarnation(struct run *r, uint32_t *ret_lease_before,
 
 static int reload(struct run *r, struct err *err)
 {
-	const struct record *records;
+	const struct record *record;
 	const struct store_skip *skips;
-	size_t nr = store_records(r->store, &records);
 	size_t nr_skips = store_skips(r->store, &skips);
 	int ret;
 
-	for (size_t i = 0; i < nr; i++) {
-		ret = master_reload(r->master, &records[i], r->started);
+	for (size_t at = 0; (record = store_next_record(r->store, &at));) {
+		ret = master_reload(r->master, record, r->started);
 		if (ret < 0)
 			return err_set(err, ret, "volume %s: not reloaded: %s",
-				       records[i].volume.s, strerror(-ret));
+				       record->volume.s, strerror(-ret));
+		r->nr_reloaded += record->kind == RECORD_VOLUME;
 	}
-	r->nr_reloaded = nr;
 	for (size_t i = 0; i < nr_skips; i++) {
 		log_warning("skip volume=%s offset=%" PRIu64 " reason=\"%s\"",
 			    skips[i].volume.s, skips[i].offset,
@@ -250,7 +241,7 @@ static int reload(struct run *r, struct err *err)
 		    skips[i].volume.s[0] == '\0')
 			continue;
 		ret = master_reload_corrupt(r->master, &skips[i].volume,
-					    r->started);
+					    skips[i].write_seq, r->started);
 		if (ret < 0 && ret != -EEXIST)
 			return err_set(err, ret,
 				       "volume %s: not quarantined: %s",
@@ -307,7 +298,7 @@ static int open_doors(struct run *r, struct err *err)
 		.ops = &link_ops,
 		.arg = r,
 	};
-	static const struct api_ops api_ops = { .create = on_create };
+	static const struct api_ops api_ops = { .ask = on_ask };
 	const struct api_config api_config = {
 		.socket_path = r->config->master.socket,
 		.ops = &api_ops,

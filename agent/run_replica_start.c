@@ -58,14 +58,11 @@ static int tell_records(struct run *r, struct err *err)
 {
 	struct replica_event event = { .type = REPLICA_RECORD };
 	const struct record incarnation = store_incarnation(r->store);
-	const struct record *records;
-	size_t nr = store_records(r->store, &records);
+	size_t at = 0;
 	int error = 0;
 
-	for (size_t i = 0; i < nr && !error; i++) {
-		event.record = &records[i];
+	while (!error && (event.record = store_next_record(r->store, &at)))
 		error = tell(r, &event, err);
-	}
 	if (!error && incarnation.kind == RECORD_INCARNATION) {
 		event.record = &incarnation;
 		error = tell(r, &event, err);

@@ -9,6 +9,7 @@
 #include <linux/xarray.h>
 
 #include "attach.h"
+#include "stamped.h"
 
 /* Taken inside a gate's lock, never around one; held for a moment. */
 static DEFINE_MUTEX(attach_lock);
@@ -135,18 +136,23 @@ int bfence_attach(const struct attach_ask *ask, struct gate **ret_gate)
 	ret = attach_open(gate);
 	if (ret)
 		goto err_put_gate;
+	ret = bfence_stamped_create(gate);
+	if (ret)
+		goto err_close;
 	mutex_lock(&gate->lock);
 	ret = attach_insert(gate);
 	if (ret)
-		goto err_close;
+		goto err_unlock;
 	bfence_gate_attached(gate, &ask->gate);
 	/* One reference is the list's, the other the caller's. */
 	bfence_gate_get(gate);
 	*ret_gate = gate;
 	return 0;
 
-err_close:
+err_unlock:
 	mutex_unlock(&gate->lock);
+	bfence_stamped_remove(gate);
+err_close:
 	backing_close(&gate->backing);
 err_put_gate:
 	bfence_gate_put(gate);
@@ -166,6 +172,7 @@ void bfence_detach(struct gate *gate, const struct gate_ask *ask)
 	mutex_unlock(&attach_lock);
 
 	bfence_gate_detached(gate, ask);
+	bfence_stamped_remove(gate);
 	backing_close(&gate->backing);
 	bfence_gate_put(gate);
 	module_put(THIS_MODULE);

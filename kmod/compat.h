@@ -22,6 +22,12 @@
 #error "bfence supports Linux 6.1 and 6.12"
 #endif
 
+#if BFENCE_ON_6_1
+#include <linux/io_uring.h>
+#else
+#include <linux/io_uring/cmd.h>
+#endif
+
 /* Renamed in 6.5, with the same number and the same errno, EBADE. */
 #ifndef BLK_STS_RESV_CONFLICT
 #define BLK_STS_RESV_CONFLICT	BLK_STS_NEXUS
@@ -128,6 +134,76 @@ static inline bool backing_is_read_only(const struct backing *backing)
 	return backing->read_only;
 }
 
+/* --- a command of io_uring ----------------------------------------------- */
+
+#if BFENCE_ON_6_1
+
+static inline const void *compat_uring_payload(const struct io_uring_cmd *cmd)
+{
+	return cmd->cmd;
+}
+
+/* From any context: @done is called in the task that submitted. */
+static inline void compat_uring_complete(struct io_uring_cmd *cmd,
+					 void (*done)(struct io_uring_cmd *,
+						      unsigned int))
+{
+	io_uring_cmd_complete_in_task(cmd, done);
+}
+
+/* What to return so that a worker issues the command again. */
+static inline int compat_uring_again(struct io_uring_cmd *cmd)
+{
+	return -EAGAIN;
+}
+
+static inline bool compat_bdev_polls(struct block_device *bdev)
+{
+	return test_bit(QUEUE_FLAG_POLL, &bdev_get_queue(bdev)->queue_flags);
+}
+
+/* Only polled bios come back to the cache here. */
+#define COMPAT_BIO_CACHE	0
+
+#else
+
+static inline const void *compat_uring_payload(const struct io_uring_cmd *cmd)
+{
+	return io_uring_sqe_cmd(cmd->sqe);
+}
+
+/* One completion each and no order among them: lazy wake-ups are enough. */
+static inline void compat_uring_complete(struct io_uring_cmd *cmd,
+					 void (*done)(struct io_uring_cmd *,
+						      unsigned int))
+{
+	io_uring_cmd_do_in_task_lazy(cmd, done);
+}
+
+/*
+ * io_uring keeps a copy of the SQE for the worker and yet shows it the ring's
+ * slot, which may belong to a later command by then: point at the copy. SQE128.
+ */
+static inline int compat_uring_again(struct io_uring_cmd *cmd)
+{
+	void *copy = cmd_to_io_kiocb(cmd)->async_data;
+
+	if (cmd->sqe != copy) {
+		memcpy(copy, cmd->sqe, 2 * sizeof(*cmd->sqe));
+		cmd->sqe = copy;
+	}
+	return -EAGAIN;
+}
+
+static inline bool compat_bdev_polls(struct block_device *bdev)
+{
+	return bdev_get_queue(bdev)->limits.features & BLK_FEAT_POLL;
+}
+
+#define COMPAT_BIO_CACHE	REQ_ALLOC_CACHE
+
+#endif
+
 /* --- a disk above it ----------------------------------------------------- */
 
 #if BFENCE_ON_6_1
@@ -196,11 +272,13 @@ static int op(struct block_device *bdev, fmode_t mode)			\
 {									\
 	return open(bdev->bd_disk, mode & FMODE_WRITE);			\
 }
+
 #define COMPAT_DISK_RELEASE(op, release)				\
 static void op(struct gendisk *gd, fmode_t mode)			\
 {									\
 	release(gd);							\
 }
+
 /* clang-format on */
 
 #else
@@ -256,11 +334,13 @@ static int op(struct gendisk *gd, blk_mode_t mode)			\
 {									\
 	return open(gd, mode & BLK_OPEN_WRITE);				\
 }
+
 #define COMPAT_DISK_RELEASE(op, release)				\
 static void op(struct gendisk *gd)					\
 {									\
 	release(gd);							\
 }
+
 /* clang-format on */
 
 #endif

@@ -114,6 +114,7 @@ static int disk_open(struct gendisk *gd, bool write)
 	spin_unlock(&bfence_disks_lock);
 	return err;
 }
+
 COMPAT_DISK_OPEN(disk_open_op, disk_open)
 
 bool bfence_disk_may_go(const struct disk *disk)
@@ -137,6 +138,7 @@ static void disk_release(struct gendisk *gd)
 		queue_work(bfence_wq, &disk->work);
 	spin_unlock(&bfence_disks_lock);
 }
+
 COMPAT_DISK_RELEASE(disk_release_op, disk_release)
 
 static void disk_free(struct gendisk *gd)

@@ -43,7 +43,7 @@ static u64 gate_elapsed_ns(const struct gate *gate)
 static void gate_expect_proof(struct gate *gate, enum bfence_reason reason,
 			      u32 drain_ms)
 {
-	gate->proof.reason = reason;
+	WRITE_ONCE(gate->proof.reason, reason);
 	gate->proof.from = gate->v.authority;
 	gate->proof.asked_ns = ktime_get_boottime_ns();
 	gate->proof.close_ns = 0;
@@ -122,7 +122,9 @@ static void gate_drained(struct gate *gate)
 	trace_bfence_drained(gate->volume, &gate->v.authority,
 			     gate->proof.drained, gate->proof.drain_ns);
 	gate_tell(gate, BFENCE_EVENT_DRAINED);
-	bfence_grant_put(grant);
+	/* The unsafe drain is none: what is in flight still looks at it. */
+	if (!bfence_unsafe_no_drain)
+		bfence_grant_put(grant);
 }
 
 static void gate_work(struct work_struct *work)
@@ -187,9 +189,7 @@ int bfence_gate_fence(struct gate *gate, const struct gate_ask *ask)
 	trace_bfence_fence(gate->volume, &gate->v.authority, &v->lineage);
 	gate_expect_proof(gate, BFENCE_REASON_FENCED, ask->drain_ms);
 	gate->proof.forced = verdict_is_forced(&gate->v, v);
-	WRITE_ONCE(gate->v.authority.epoch, v->lineage.epoch);
-	WRITE_ONCE(gate->v.authority.endpoint_version,
-		   v->lineage.endpoint_version);
+	bfence_gate_set_authority(gate, &v->lineage);
 	gate->v.primary[0] = '\0';
 	gate->v.access_known = false;
 	gate_accept(gate, v);
@@ -299,7 +299,7 @@ void bfence_fence_set_event(gate_event_fn *on_event)
 void bfence_gate_attached(struct gate *gate, const struct gate_ask *ask)
 {
 	lockdep_assert_held(&gate->lock);
-	gate->v.authority = ask->verdict.lineage;
+	bfence_gate_set_authority(gate, &ask->verdict.lineage);
 	gate->v.managed = ask->verdict.incarnation != 0;
 	gate->v.read_only = backing_is_read_only(&gate->backing);
 	gate->proof.reason = BFENCE_REASON_ATTACHED;
@@ -315,6 +315,6 @@ void bfence_gate_detached(struct gate *gate, const struct gate_ask *ask)
 	gate_accept(gate, &ask->verdict);
 	gate->proof.forced = verdict_is_forced(&gate->v, &ask->verdict);
 	gate->proof.since_ns = ktime_get_boottime_ns();
-	gate->detached = true;
+	WRITE_ONCE(gate->detached, true);
 	gate_tell(gate, BFENCE_EVENT_DETACHED);
 }

@@ -13,21 +13,60 @@ static atomic_t nr_gates_alive;		/* attached or not freed yet */
 
 /* --- one I/O ------------------------------------------------------------- */
 
+/*
+ * Without gate->lock: of before a fence or of after, and never half of each,
+ * by which a stamp of the newest lineage could be called stale.
+ */
+static struct lineage gate_authority(const struct gate *gate)
+{
+	struct lineage authority;
+	unsigned int seq;
+
+	do {
+		seq = read_seqcount_begin(&gate->authority_seq);
+		authority = gate->v.authority;
+	} while (read_seqcount_retry(&gate->authority_seq, seq));
+	return authority;
+}
+
+void bfence_gate_set_authority(struct gate *gate, const struct lineage *to)
+{
+	lockdep_assert_held(&gate->lock);
+	write_seqcount_begin(&gate->authority_seq);
+	WRITE_ONCE(gate->v.authority.epoch, to->epoch);
+	WRITE_ONCE(gate->v.authority.endpoint_version, to->endpoint_version);
+	write_seqcount_end(&gate->authority_seq);
+}
+
+/*
+ * Next to a fence the reason may be that of before. The refusal itself does
+ * not depend on it.
+ */
 static enum verdict_reject gate_reject(const struct gate *gate,
 				       const struct grant *grant)
 {
-	/*
-	 * Not under gate->lock: next to a fence the reason that is counted may
-	 * be that of before. The refusal itself does not depend on it.
-	 */
-	const struct lineage authority = {
-		.epoch = READ_ONCE(gate->v.authority.epoch),
-		.endpoint_version =
-			READ_ONCE(gate->v.authority.endpoint_version),
-	};
+	const struct lineage authority = gate_authority(gate);
 	bool over = grant->lease && bfence_lease_is_over(grant->lease);
 
 	return verdict_reject(&grant->lineage, &authority, over);
+}
+
+/* The grant of the stamp, if there was one, is no longer known. */
+static enum verdict_reject gate_reject_stamp(const struct gate *gate,
+					     const struct lineage *stamp)
+{
+	const struct lineage authority = gate_authority(gate);
+	bool over = READ_ONCE(gate->proof.reason) == BFENCE_REASON_LEASE;
+
+	return verdict_reject(stamp, &authority, over);
+}
+
+static void gate_count_reject(const struct gate *gate,
+			      const struct lineage *stamp,
+			      enum verdict_reject why)
+{
+	this_cpu_inc(gate->stats->rejected[why]);
+	trace_bfence_reject(gate->volume, stamp, why);
 }
 
 static enum verdict_reject gate_admit(struct gate *gate, struct grant *grant,
@@ -46,8 +85,7 @@ static enum verdict_reject gate_admit(struct gate *gate, struct grant *grant,
 	if (likely(rcu_access_pointer(gate->admits) == grant &&
 		   !(grant->lease && bfence_lease_is_over(grant->lease))))
 		return REJECT_NONE;
-	this_cpu_inc(grant->counts->returned);
-	bfence_gate_leave(grant);
+	bfence_gate_give_back(grant);
 	return gate_reject(gate, grant);
 }
 
@@ -60,8 +98,31 @@ struct grant *bfence_gate_enter(struct gate *gate, struct grant __rcu **bound,
 	grant = rcu_dereference(*bound);
 	*why = gate_admit(gate, grant, is_write);
 	if (unlikely(*why)) {
-		this_cpu_inc(gate->stats->rejected[*why]);
-		trace_bfence_reject(gate->volume, &grant->lineage, *why);
+		gate_count_reject(gate, &grant->lineage, *why);
+		grant = NULL;
+	}
+	rcu_read_unlock();
+	return grant;
+}
+
+/*
+ * A grant's lineage never changes, so that the stamp is its own stays true
+ * once it is counted; gate_admit() then looks whether it still admits.
+ */
+struct grant *bfence_gate_enter_stamped(struct gate *gate,
+					const struct lineage *stamp,
+					bool is_write, enum verdict_reject *why)
+{
+	struct grant *grant;
+
+	rcu_read_lock();
+	grant = rcu_dereference(gate->admits);
+	if (likely(grant && !lineage_cmp(stamp, &grant->lineage)))
+		*why = gate_admit(gate, grant, is_write);
+	else
+		*why = gate_reject_stamp(gate, stamp);
+	if (unlikely(*why)) {
+		gate_count_reject(gate, stamp, *why);
 		grant = NULL;
 	}
 	rcu_read_unlock();
@@ -81,6 +142,12 @@ void bfence_gate_leave(struct grant *grant)
 	if (unlikely(READ_ONCE(grant->ended)))
 		bfence_gate_kick(grant->gate);
 	rcu_read_unlock();
+}
+
+void bfence_gate_give_back(struct grant *grant)
+{
+	this_cpu_inc(grant->counts->returned);
+	bfence_gate_leave(grant);
 }
 
 /* --- life ---------------------------------------------------------------- */
@@ -136,6 +203,7 @@ struct gate *bfence_gate_new(const char *volume, const char *replica,
 	strscpy(gate->replica, replica, sizeof(gate->replica));
 	strscpy(gate->path, path, sizeof(gate->path));
 	mutex_init(&gate->lock);
+	seqcount_mutex_init(&gate->authority_seq, &gate->lock);
 	INIT_LIST_HEAD(&gate->disks);
 	INIT_HLIST_NODE(&gate->node);
 	kref_init(&gate->ref);

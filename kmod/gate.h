@@ -11,6 +11,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/seqlock.h>
 #include <linux/workqueue.h>
 
 #include "compat.h"
@@ -49,6 +50,7 @@ struct gate {
 	u32 id;				/* never used twice while attached */
 
 	struct mutex lock;		/* protects all below, to the blank */
+	seqcount_mutex_t authority_seq;	/* for who reads it without */
 	struct verdict_gate v;
 	struct gate_proof proof;
 	struct grant *grant;		/* open or draining. NULL: neither */
@@ -60,6 +62,7 @@ struct gate {
 	u64 deadline_ns;		/* boottime, of the drain */
 	u64 admitted_past;		/* by grants that are drained */
 
+	struct stamped *stamped;	/* stamped.c's; NULL: detached */
 	struct list_head disks;		/* disk.c's, under its lock */
 	struct hlist_node node;		/* attach.c's, under its lock */
 	struct kref ref;
@@ -76,6 +79,7 @@ void bfence_gate_exit(void);
 /* Gives one reference to a gate that is closed and not attached yet. */
 struct gate *bfence_gate_new(const char *volume, const char *replica,
 			     const char *path);
+void bfence_gate_set_authority(struct gate *gate, const struct lineage *to);
 bool bfence_gate_get(struct gate *gate);	/* false: it is being freed */
 void bfence_gate_put(struct gate *gate);
 void bfence_gate_kick(struct gate *gate);
@@ -87,6 +91,13 @@ void bfence_gate_kick(struct gate *gate);
 struct grant *bfence_gate_enter(struct gate *gate, struct grant __rcu **bound,
 				bool is_write, enum verdict_reject *why);
 void bfence_gate_leave(struct grant *grant);
+/* The same with a lineage of the I/O's own. */
+struct grant *bfence_gate_enter_stamped(struct gate *gate,
+					const struct lineage *stamp,
+					bool is_write,
+					enum verdict_reject *why);
+/* In the place of leave: it was let in and came to nothing. */
+void bfence_gate_give_back(struct grant *grant);
 
 /* Sums for the proof, the first two under gate->lock. */
 u64 bfence_gate_admitted(const struct gate *gate);

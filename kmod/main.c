@@ -10,6 +10,7 @@
 #include "lab.h"
 #include "netlink.h"
 #include "proof.h"
+#include "stamped.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -45,11 +46,16 @@ static int __init bfence_init(void)
 	err = bfence_host_init(&lease_ended);
 	if (err)
 		goto err_gate;
-	err = bfence_netlink_init();
+	err = bfence_stamped_init();
 	if (err)
 		goto err_host;
+	err = bfence_netlink_init();
+	if (err)
+		goto err_stamped;
 	return 0;
 
+err_stamped:
+	bfence_stamped_exit();
 err_host:
 	bfence_host_exit();
 err_gate:
@@ -60,6 +66,7 @@ err_gate:
 static void __exit bfence_exit(void)
 {
 	bfence_netlink_exit();
+	bfence_stamped_exit();
 	bfence_host_exit();
 	bfence_gate_exit();
 }

@@ -306,6 +306,7 @@ static int lease_set(struct sk_buff *request, struct genl_info *info)
 	.doit = handler,						\
 	.policy = table,						\
 }
+
 /* clang-format on */
 
 /* Without .policy: the family's, which takes no attribute at all. */

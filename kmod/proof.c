@@ -72,6 +72,7 @@ static int put_counts(struct sk_buff *skb, const struct gate *gate)
 		{ BFENCE_A_REJECTED_CLOSED, REJECT_CLOSED },
 		{ BFENCE_A_REJECTED_LEASE, REJECT_LEASE },
 		{ BFENCE_A_REJECTED_READ_ONLY, REJECT_READ_ONLY },
+		{ BFENCE_A_REJECTED_NEWER, REJECT_NEWER },
 	};
 	unsigned int i;
 

@@ -67,6 +67,7 @@ static const struct {
 	[VERDICT_LEASE_TOO_LONG] = { BFENCE_A_LEASE_DEADLINE_NS,
 		"the deadline is too far ahead" },
 };
+
 /* clang-format on */
 
 int bfence_refuse(struct genl_info *info, int ret)

@@ -107,7 +107,7 @@ TRACE_EVENT(bfence_close,
 				   { BFENCE_REASON_LEASE, "lease" }))
 );
 
-/* The lineage is the grant's, that is, the one the I/O was stamped with. */
+/* The lineage is the one that the I/O was stamped with, by its disk or itself. */
 TRACE_EVENT(bfence_reject,
 	TP_PROTO(const char *volume, const struct lineage *lineage, u32 why),
 	TP_ARGS(volume, lineage, why),
@@ -129,7 +129,8 @@ TRACE_EVENT(bfence_reject,
 				   { REJECT_STALE, "stale" },
 				   { REJECT_CLOSED, "closed" },
 				   { REJECT_LEASE, "lease" },
-				   { REJECT_READ_ONLY, "read_only" }))
+				   { REJECT_READ_ONLY, "read_only" },
+				   { REJECT_NEWER, "newer" }))
 );
 
 /* clang-format on */

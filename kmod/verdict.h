@@ -90,6 +90,7 @@ enum verdict_reject {
 	REJECT_CLOSED,
 	REJECT_LEASE,
 	REJECT_READ_ONLY,
+	REJECT_NEWER,			/* a stamp above the authority */
 
 	NR_REJECTS,
 };
@@ -268,14 +269,41 @@ static inline enum verdict verdict_lease(const struct verdict_ask *ask,
 	return verdict_caller(host->incarnation != 0, ask, host);
 }
 
-/* Why a grant that no longer admits refuses an I/O. */
+/*
+ * Why an I/O of this lineage, that of its disk's grant or of its own stamp, is
+ * refused where no grant admits it.
+ */
 static inline enum verdict_reject
-verdict_reject(const struct lineage *grant, const struct lineage *authority,
+verdict_reject(const struct lineage *stamp, const struct lineage *authority,
 	       bool lease_is_over)
 {
-	if (lineage_cmp(grant, authority) < 0)
-		return REJECT_STALE;
+	int order = lineage_cmp(stamp, authority);
+
+	if (order)
+		return order < 0 ? REJECT_STALE : REJECT_NEWER;
 	return lease_is_over ? REJECT_LEASE : REJECT_CLOSED;
+}
+
+/* What is told to who sent an I/O that can carry it: a stamped one. */
+static inline int verdict_reject_errno(enum verdict_reject why)
+{
+	switch (why) {
+	case REJECT_NONE:
+		return 0;
+	case REJECT_STALE:
+		return -ESTALE;
+	case REJECT_NEWER:
+		return -EAGAIN;
+	case REJECT_CLOSED:
+		return -ENOLINK;
+	case REJECT_LEASE:
+		return -EKEYEXPIRED;
+	case REJECT_READ_ONLY:
+		return -EROFS;
+	case NR_REJECTS:
+		break;
+	}
+	return -EINVAL;
 }
 
 /* 0 where the command is answered with a gate. */

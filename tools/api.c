@@ -38,8 +38,21 @@ const struct field api_volume_fields[] = {
 	{ "data_addr", KIND_STRING, 0 },
 	{ "ctrl_addr", KIND_STRING, 0 },
 	{ "write_seq", KIND_U64, 0 },
+	{ "recovery_write_seq", KIND_U64, 0 },
+	{ "recovery_line_epoch", KIND_U64, 0 },
+	{ "recovery_line_endpoint_version", KIND_U64, 0 },
+	{ "recovery_floor_epoch", KIND_U64, 0 },
+	{ "recovery_floor_endpoint_version", KIND_U64, 0 },
+	{ "recovery_unix_s", KIND_U64, 0 },
+	{ "recovery_uid", KIND_U64, 0 },
 	{ "slots", KIND_COUNT, 0 },
 	{ "evidence", KIND_CODES, 0 },
+	{ NULL, KIND_STRING, 0 },
+};
+
+const struct field api_deleted_fields[] = {
+	{ "volume", KIND_STRING, 0 },
+	{ "deleted", KIND_BOOL, 0 },
 	{ NULL, KIND_STRING, 0 },
 };
 

@@ -10,6 +10,7 @@
 extern const struct field api_status_fields[];
 extern const struct field api_skip_fields[];
 extern const struct field api_volume_fields[];
+extern const struct field api_deleted_fields[];
 extern const struct field api_slot_fields[];
 extern const struct field api_evidence_fields[];
 extern const struct field api_host_fields[];

@@ -24,6 +24,11 @@ static const struct opt_row opt_rows[] = {
 	{ OPT_INCARNATION, "incarnation", "N", 0, 0 },
 	{ OPT_FORCE, "force", NULL, 0, BFENCE_F_FORCE },
 	{ OPT_GUARD, "guard", "lease|quorum", 0, 0 },
+	{ OPT_LINEAGE, "lineage", "E.V", 0, 0 },
+	{ OPT_OFFSET, "offset", "N", 0, 0 },
+	{ OPT_LENGTH, "length", "N", 0, 0 },
+	{ OPT_FUA, "fua", NULL, 0, 0 },
+	{ OPT_EXPECT, "expect", "E.V", 0, 0 },
 	{ OPT_SOCKET, "socket", "SOCKET", 's', 0 },
 	{ OPT_JSON, "json", NULL, 'j', 0 },
 };
@@ -53,6 +58,10 @@ const char *args_word_name(char kind)
 		return "MS";
 	case 'H':
 		return "HOST";
+	case 'f':
+		return "[FILE]";
+	case 'h':
+		return "[HOST]";
 	}
 	return "?";
 }
@@ -121,8 +130,7 @@ static int take_guard(const char *text, const char **ret,
 	return 0;
 }
 
-static int take_opt(const struct opt_row *row, struct args *args,
-		    struct refusal *refusal)
+static int take_count(enum opt opt, struct args *args, struct refusal *refusal)
 {
 	static const struct range drain_range = {
 		.what = "--drain-ms",
@@ -134,7 +142,31 @@ static int take_opt(const struct opt_row *row, struct args *args,
 		.min = 1,
 		.max = UINT64_MAX,
 	};
+	static const struct range offset_range = {
+		.what = "--offset",
+		.max = INT64_MAX,
+	};
+	static const struct range length_range = {
+		.what = "--length",
+		.min = 1,
+		.max = INT64_MAX,
+	};
 
+	if (opt == OPT_INCARNATION)
+		return take_number(&incarnation_range, optarg,
+				   &args->incarnation, refusal);
+	if (opt == OPT_DRAIN_MS)
+		return take_number(&drain_range, optarg, &args->drain_ms,
+				   refusal);
+	if (opt == OPT_OFFSET)
+		return take_number(&offset_range, optarg, &args->offset,
+				   refusal);
+	return take_number(&length_range, optarg, &args->length, refusal);
+}
+
+static int take_opt(const struct opt_row *row, struct args *args,
+		    struct refusal *refusal)
+{
 	args->flags |= row->flag;
 	switch (row->opt) {
 	case OPT_JSON:
@@ -149,17 +181,21 @@ static int take_opt(const struct opt_row *row, struct args *args,
 	case OPT_WAIT:
 		args->wait = true;
 		return 0;
+	case OPT_FUA:
+		args->fua = true;
+		return 0;
 	case OPT_AT:
+	case OPT_LINEAGE:
+	case OPT_EXPECT:
 		return take_lineage(optarg, &args->lineage, refusal);
 	case OPT_PRIMARY:
 		return take_name("--primary", optarg, BFENCE_REPLICA_LEN,
 				 &args->primary, refusal);
 	case OPT_INCARNATION:
-		return take_number(&incarnation_range, optarg,
-				   &args->incarnation, refusal);
 	case OPT_DRAIN_MS:
-		return take_number(&drain_range, optarg, &args->drain_ms,
-				   refusal);
+	case OPT_OFFSET:
+	case OPT_LENGTH:
+		return take_count(row->opt, args, refusal);
 	case OPT_GUARD:
 		return take_guard(optarg, &args->guard, refusal);
 	case OPT_FORCE:
@@ -209,7 +245,11 @@ static int take_word(char kind, const char *word, struct args *args,
 		return take_number(&lease_range, word, &args->lease_ms,
 				   refusal);
 	case 'H':
+	case 'h':
 		return take_host(word, args, refusal);
+	case 'f':
+		args->file = word;
+		return 0;
 	}
 	return -EINVAL;
 }
@@ -226,9 +266,22 @@ static const struct opt_row *row_of(int code)
 	return NULL;
 }
 
-static int take_opts(unsigned int opts, int argc, char **argv,
+/* The first option that the verb needs and that was not given. */
+static int check_needs(unsigned int missing, struct refusal *refusal)
+{
+	size_t i;
+
+	for (i = 0; i < NR_OPT_ROWS; i++)
+		if (opt_rows[i].opt & missing)
+			return refuse(refusal, -EINVAL, "--%s is missing",
+				      opt_rows[i].name);
+	return 0;
+}
+
+static int take_opts(const struct args_spec *spec, int argc, char **argv,
 		     struct args *args, struct refusal *refusal)
 {
+	unsigned int missing = spec->needs;
 	struct option table[NR_OPT_ROWS + 2] = {
 		[NR_OPT_ROWS] = { "help", no_argument, NULL, 'h' },
 	};
@@ -258,7 +311,8 @@ static int take_opts(unsigned int opts, int argc, char **argv,
 		if (!row)
 			return refuse(refusal, -EINVAL, "unknown option %.80s",
 				      argv[optind - 1]);
-		if (!(row->opt & opts))
+		missing &= ~(unsigned int)row->opt;
+		if (!(row->opt & spec->opts))
 			return refuse(refusal, -EINVAL,
 				      "--%s is not an option of this verb",
 				      row->name);
@@ -266,7 +320,13 @@ static int take_opts(unsigned int opts, int argc, char **argv,
 		if (error)
 			return error;
 	}
-	return 0;
+	return check_needs(missing, refusal);
+}
+
+/* Without this word and those after it. */
+static bool may_end(char kind, const struct args *args)
+{
+	return kind == 'v' || kind == 'f' || (kind == 'h' && !args->hosts[0]);
 }
 
 int args_parse(const struct args_spec *spec, int argc, char **argv,
@@ -276,7 +336,7 @@ int args_parse(const struct args_spec *spec, int argc, char **argv,
 	const char *kind;
 	int error, i;
 
-	error = take_opts(spec->opts, argc, argv, &args, refusal);
+	error = take_opts(spec, argc, argv, &args, refusal);
 	if (error)
 		return error;
 	if (args.help) {
@@ -286,7 +346,7 @@ int args_parse(const struct args_spec *spec, int argc, char **argv,
 
 	i = optind;
 	for (kind = spec->words; *kind; kind++) {
-		if (i == argc && *kind == 'v')
+		if (i == argc && may_end(*kind, &args))
 			break;
 		if (i == argc)
 			return refuse(refusal, -EINVAL, "too few words");

@@ -32,6 +32,11 @@ enum opt {
 	OPT_LEASED	= 1 << 11,
 	OPT_READ_ONLY	= 1 << 12,
 	OPT_GUARD	= 1 << 13,
+	OPT_EXPECT	= 1 << 14,
+	OPT_LINEAGE	= 1 << 15,
+	OPT_OFFSET	= 1 << 16,
+	OPT_LENGTH	= 1 << 17,
+	OPT_FUA		= 1 << 18,
 };
 
 /* How an option is written. */
@@ -51,24 +56,30 @@ struct args {
 	const char *primary;
 	const char *guard;
 	const char *socket;
+	const char *file;
 	struct lineage lineage;		/* 0.0: none was given */
 	uint64_t incarnation;		/* 0: none */
 	uint64_t drain_ms;		/* 0: none */
 	uint64_t lease_ms;
+	uint64_t offset;		/* bytes */
+	uint64_t length;		/* bytes; 0: none was given */
 	uint32_t flags;			/* BFENCE_F_* */
 	bool json;
 	bool host;
 	bool wait;
+	bool fua;
 	bool help;
 };
 
 /*
  * What a verb takes. words has one letter a word: V volume, v volume or
- * nothing, R replica, B backing device, L lineage, M milliseconds, H host.
+ * nothing, R replica, B backing device, L lineage, M milliseconds, H host,
+ * h host, of which all or none are given, f file or nothing.
  */
 struct args_spec {
 	const char *words;
 	unsigned int opts;		/* enum opt */
+	unsigned int needs;		/* of these, not to be left out */
 };
 
 /* argv[0] is the verb itself. -EINVAL with a sentence on misuse. */

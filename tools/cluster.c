@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The verbs that ask the master: cluster status, volume list|show|create,
- * host list. They never touch the kernel of this host.
+ * The verbs that ask the master: cluster status, volume list|show|create|
+ * delete|recover, host list. They never touch the kernel of this host.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+
+#include <linux/bfence.h>
 
 #include "api.h"
 #include "http.h"
 #include "run.h"
 #include "view.h"
 
-#define PATH_BYTES	128
+#define PATH_BYTES	192
+#define LINEAGE_BYTES	44
 
 /* An object, or an array of them: what every view can rely on. */
 static bool is_sound(const json_t *answer, json_type type)
@@ -32,6 +36,7 @@ struct question {
 	const char *path;
 	const json_t *body;		/* NULL: only asks */
 	json_type type;			/* what the answer must be */
+	const char *method;		/* NULL: as the body tells */
 };
 
 static int call(const struct args *args, const struct question *question,
@@ -40,6 +45,7 @@ static int call(const struct args *args, const struct question *question,
 	struct http_request request = {
 		.socket = args->socket,
 		.path = question->path,
+		.method = question->method,
 		.body = question->body,
 	};
 	json_t *answer;
@@ -149,17 +155,14 @@ int run_host_list(const struct args *args, struct refusal *refusal)
 	return run_list(&list, args, refusal);
 }
 
-int run_volume_show(const struct args *args, struct refusal *refusal)
+/* One volume is the answer; it is printed. */
+static int run_volume(const struct question *question, const struct args *args,
+		      struct refusal *refusal)
 {
-	struct question question = { .type = JSON_OBJECT };
-	char path[PATH_BYTES];
 	json_t *volume;
 	int error;
 
-	/* A checked name needs no escaping in a path. */
-	snprintf(path, sizeof(path), "/v1/volumes/%s", args->volume);
-	question.path = path;
-	error = call(args, &question, &volume, refusal);
+	error = call(args, question, &volume, refusal);
 	if (error)
 		return error;
 	error = print_volume(volume, args);
@@ -167,24 +170,95 @@ int run_volume_show(const struct args *args, struct refusal *refusal)
 	return error;
 }
 
+int run_volume_show(const struct args *args, struct refusal *refusal)
+{
+	struct question question = { .type = JSON_OBJECT };
+	char path[PATH_BYTES];
+
+	/* A checked name needs no escaping in a path. */
+	snprintf(path, sizeof(path), "/v1/volumes/%s", args->volume);
+	question.path = path;
+	return run_volume(&question, args, refusal);
+}
+
+/* Takes the body, which is NULL without memory. */
+static int run_volume_ask(const char *path, json_t *body,
+			  const struct args *args, struct refusal *refusal)
+{
+	const struct question question = {
+		.path = path,
+		.body = body,
+		.type = JSON_OBJECT,
+	};
+	int error;
+
+	if (!body)
+		return refuse(refusal, -ENOMEM, "out of memory");
+	error = run_volume(&question, args, refusal);
+	json_decref(body);
+	return error;
+}
+
 /* Without --guard the master's own default holds. */
 int run_volume_create(const struct args *args, struct refusal *refusal)
 {
-	struct question question = { "/v1/volumes", NULL, JSON_OBJECT };
-	json_t *body, *volume;
+	return run_volume_ask("/v1/volumes",
+			      json_pack("{s:s, s:[s,s,s], s:s*}", "volume",
+					args->volume, "hosts", args->hosts[0],
+					args->hosts[1], args->hosts[2], "guard",
+					args->guard),
+			      args, refusal);
+}
+
+/* The line that was meant, "none" for a volume that never had one. */
+static void print_expected(char *text, size_t size, const struct args *args)
+{
+	if (args->lineage.epoch)
+		snprintf(text, size, "%" PRIu64 ".%" PRIu64,
+			 args->lineage.epoch, args->lineage.endpoint_version);
+	else
+		snprintf(text, size, "none");
+}
+
+int run_volume_recover(const struct args *args, struct refusal *refusal)
+{
+	char path[PATH_BYTES], expected[LINEAGE_BYTES];
+	json_t *body, *hosts = NULL;
+
+	snprintf(path, sizeof(path), "/v1/volumes/%s/recover", args->volume);
+	print_expected(expected, sizeof(expected), args);
+	if (args->hosts[0])
+		hosts = json_pack("[s,s,s]", args->hosts[0], args->hosts[1],
+				  args->hosts[2]);
+	body = json_pack("{s:s, s:o*, s:s*}", "expect", expected, "hosts",
+			 hosts, "guard", args->guard);
+	return run_volume_ask(path, body, args, refusal);
+}
+
+int run_volume_delete(const struct args *args, struct refusal *refusal)
+{
+	struct question question = { .type = JSON_OBJECT, .method = "DELETE" };
+	char path[PATH_BYTES], expected[LINEAGE_BYTES];
+	json_t *answer;
 	int error;
 
-	body = json_pack("{s:s, s:[s,s,s], s:s*}", "volume", args->volume,
-			 "hosts", args->hosts[0], args->hosts[1],
-			 args->hosts[2], "guard", args->guard);
-	if (!body)
-		return refuse(refusal, -ENOMEM, "out of memory");
-	question.body = body;
-	error = call(args, &question, &volume, refusal);
-	json_decref(body);
+	print_expected(expected, sizeof(expected), args);
+	if ((args->flags & BFENCE_F_FORCE) && args->lineage.epoch)
+		return refuse(
+			refusal, -EINVAL,
+			"--force takes any line, --expect only its own: which is meant?");
+	if (args->flags & BFENCE_F_FORCE)
+		snprintf(path, sizeof(path), "/v1/volumes/%s", args->volume);
+	else
+		snprintf(path, sizeof(path), "/v1/volumes/%s?expect=%s",
+			 args->volume, expected);
+	question.path = path;
+	error = call(args, &question, &answer, refusal);
 	if (error)
 		return error;
-	error = print_volume(volume, args);
-	json_decref(volume);
+	error = args->json ? view_json_one(answer) : 0;
+	if (!args->json)
+		view_long(api_deleted_fields, answer, 0);
+	json_decref(answer);
 	return error;
 }

@@ -12,10 +12,15 @@ declare -gA _bfence_options=(
 	[open]="--primary --leased --read-only --incarnation --force --json -j"
 	[close]="--drain-ms --wait --mark-dead --incarnation --force --json -j"
 	[lease]="--incarnation --json -j"
+	[io read]="--lineage --offset --length --json -j"
+	[io write]="--lineage --offset --length --fua --json -j"
+	[io flush]="--lineage --json -j"
 	[cluster status]="--socket -s --json -j"
 	[volume list]="--socket -s --json -j"
 	[volume show]="--socket -s --json -j"
 	[volume create]="--guard --socket -s --json -j"
+	[volume delete]="--expect --force --socket -s --json -j"
+	[volume recover]="--expect --guard --socket -s --json -j"
 	[host list]="--socket -s --json -j"
 )
 
@@ -30,19 +35,19 @@ _bfence_values() {
 # The words of a position: $1 is the verb, $2 counts its words from 0.
 _bfence_words() {
 	case "$1:$2" in
-	show:0 | monitor:0 | detach:0 | fence:0 | open:0 | close:0)
+	show:0 | monitor:0 | detach:0 | fence:0 | open:0 | close:0 | "io "*:0)
 		_bfence_values volume show
 		;;
-	"volume show:0")
+	"volume show:0" | "volume delete:0" | "volume recover:0")
 		_bfence_values volume volume list
 		;;
-	"volume create:"[123])
+	"volume create:"[123] | "volume recover:"[123])
 		_bfence_values host host list
 		;;
 	esac
 }
 
-# Second words for cluster, volume and host; all first words otherwise.
+# Second words for io, cluster, volume and host; all first words otherwise.
 _bfence_verbs() {
 	local name
 	for name in "${!_bfence_options[@]}"; do
@@ -60,7 +65,7 @@ _bfence_complete() {
 	COMPREPLY=()
 
 	case $verb in
-	cluster | volume | host)
+	io | cluster | volume | host)
 		verb="$verb ${COMP_WORDS[2]}"
 		first=3
 		;;
@@ -76,6 +81,9 @@ _bfence_complete() {
 		return
 	elif [[ $cur == -* ]]; then
 		words=${_bfence_options[$verb]-}
+	elif [[ $verb == io\ [rw]* ]] && ((COMP_CWORD == 4)); then
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
 	elif [[ $verb == attach ]] && ((COMP_CWORD == 4)); then
 		mapfile -t COMPREPLY < <(compgen -f -- "${cur:-/dev/}")
 		return

@@ -33,6 +33,7 @@ const struct field gate_fields[] = {
 	{ "rejected_closed", KIND_U64, BFENCE_A_REJECTED_CLOSED },
 	{ "rejected_lease", KIND_U64, BFENCE_A_REJECTED_LEASE },
 	{ "rejected_read_only", KIND_U64, BFENCE_A_REJECTED_READ_ONLY },
+	{ "rejected_newer", KIND_U64, BFENCE_A_REJECTED_NEWER },
 	{ "io_errors", KIND_U64, BFENCE_A_IO_ERRORS },
 	{ "inflight", KIND_U64, BFENCE_A_INFLIGHT },
 	{ "inflight_oldest_ns", KIND_NS, BFENCE_A_INFLIGHT_OLDEST_NS },

@@ -102,6 +102,9 @@ static int set_options(CURL *curl, const struct http_request *request,
 		code = curl_easy_setopt(curl, CURLOPT_TIMEOUT, HTTP_TIMEOUT_S);
 	if (!code)
 		code = curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
+	if (!code && request->method)
+		code = curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST,
+					request->method);
 	if (!code && body)
 		code = curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
 	if (!code && body)

@@ -16,7 +16,8 @@
 struct http_request {
 	const char *socket;
 	const char *path;
-	const json_t *body;		/* NULL: GET, else POST */
+	const char *method;		/* NULL: GET, or POST with a body */
+	const json_t *body;		/* may be NULL */
 };
 
 /*

@@ -45,6 +45,20 @@ const struct verb verbs[] = {
 	  "let the host lease end MS milliseconds from now; 0 ends it",
 	  { "M", OPT_INCARNATION | OPT_JSON },
 	  run_lease },
+	{ "io read",
+	  "read through a gate with a lineage of one's own",
+	  { "Vf", OPT_LINEAGE | OPT_OFFSET | OPT_LENGTH | OPT_JSON,
+	    OPT_LINEAGE | OPT_LENGTH },
+	  run_io_read },
+	{ "io write",
+	  "write through a gate with a lineage of one's own",
+	  { "Vf", OPT_LINEAGE | OPT_OFFSET | OPT_LENGTH | OPT_FUA | OPT_JSON,
+	    OPT_LINEAGE },
+	  run_io_write },
+	{ "io flush",
+	  "make durable what was completed before",
+	  { "V", OPT_LINEAGE | OPT_JSON, OPT_LINEAGE },
+	  run_io_flush },
 	{ "cluster status",
 	  "show the master and what it loaded",
 	  { "", OPT_SOCKET | OPT_JSON },
@@ -61,6 +75,14 @@ const struct verb verbs[] = {
 	  "make a volume with one replica on each of three hosts",
 	  { "VHHH", OPT_GUARD | OPT_SOCKET | OPT_JSON },
 	  run_volume_create },
+	{ "volume delete",
+	  "end a volume; its name keeps its highest epoch",
+	  { "V", OPT_EXPECT | OPT_FORCE | OPT_SOCKET | OPT_JSON },
+	  run_volume_delete },
+	{ "volume recover",
+	  "let a volume go on above all that is known of it",
+	  { "Vhhh", OPT_EXPECT | OPT_GUARD | OPT_SOCKET | OPT_JSON },
+	  run_volume_recover },
 	{ "host list",
 	  "list the hosts of the cluster",
 	  { "", OPT_SOCKET | OPT_JSON },
@@ -100,15 +122,17 @@ const struct verb *verb_find(int argc, char **argv, int *ret_words)
 	return NULL;
 }
 
-static void print_opt(FILE *out, const struct opt_row *row)
+static void print_opt(FILE *out, const struct opt_row *row, bool needed)
 {
+	fputs(needed ? " " : " [", out);
 	if (row->letter)
-		fprintf(out, " [-%c", row->letter);
+		fprintf(out, "-%c", row->letter);
 	else
-		fprintf(out, " [--%s", row->name);
+		fprintf(out, "--%s", row->name);
 	if (row->value)
 		fprintf(out, " %s", row->value);
-	fputc(']', out);
+	if (!needed)
+		fputc(']', out);
 }
 
 void verb_print_usage(FILE *out, const struct verb *verb)
@@ -122,7 +146,7 @@ void verb_print_usage(FILE *out, const struct verb *verb)
 		fprintf(out, " %s", args_word_name(*word));
 	for (i = 0; (row = args_opt_row(i)); i++)
 		if (row->opt & verb->spec.opts)
-			print_opt(out, row);
+			print_opt(out, row, row->opt & verb->spec.needs);
 	fputc('\n', out);
 }
 

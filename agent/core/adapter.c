@@ -37,8 +37,8 @@ static bool floor_equal(const struct floor *a, const struct floor *b)
 void adapter_load(struct adapter *a, const struct record *record)
 {
 	assert(record->kind == RECORD_FLOOR);
-	a->floor = record->floor;
-	a->durable = record->floor;
+	a->floor = record_floor(record);
+	a->durable = a->floor;
 	a->write_seq = record->write_seq;
 	a->recorded = true;
 }
@@ -59,11 +59,7 @@ void adapter_write(struct adapter *a, struct record *ret)
 {
 	assert(adapter_is_dirty(a));
 	assert(lineage_cmp(a->floor.lineage, a->durable.lineage) >= 0);
-	memset(ret, 0, sizeof(*ret));
-	ret->kind = RECORD_FLOOR;
-	ret->volume = a->volume;
-	ret->write_seq = a->write_seq + 1;
-	ret->floor = a->floor;
+	*ret = record_of_floor(&a->volume, a->write_seq + 1, &a->floor);
 	a->in_flight = a->floor;
 	a->writing = true;
 }
@@ -83,11 +79,24 @@ void adapter_written(struct adapter *a, int error)
 int adapter_name(struct adapter *a, const struct replica_id *replica)
 {
 	/* A name that was never promised anything may still change. */
-	if (adapter_is_named(a) && (a->recorded || a->writing || a->attached) &&
+	if (adapter_is_named(a) && !a->released &&
+	    (a->recorded || a->writing || a->attached) &&
 	    !replica_id_equal(&a->floor.replica, replica))
 		return -EEXIST;
 	a->floor.replica = *replica;
+	a->released = false;
 	return 0;
+}
+
+bool adapter_release(struct adapter *a)
+{
+	bool is_new = !a->released;
+
+	a->released = true;
+	/* An open that waits must not come after the close. */
+	if (is_new)
+		adapter_forget_commands(a);
+	return is_new;
 }
 
 void adapter_retry(struct adapter *a)
@@ -232,6 +241,8 @@ static const char *why_of(const struct adapter *a)
 		return "";
 	if (a->gate.backing_gone)
 		return " reason=backing-gone";
+	if (a->released)
+		return " reason=not-named";
 	return a->gate.lease_ended ? " reason=lease-ended" : "";
 }
 

@@ -40,6 +40,8 @@ struct adapter {
 	bool op_in_flight;	/* the kernel has not answered yet */
 	bool op_failed;		/* not tried again until adapter_retry() */
 	bool attach_failed;	/* the last one did */
+	bool released;		/* the master names it no more: it ends closed,
+				 * and keeps its floor */
 	bool recorded;		/* the log holds `durable` */
 	bool writing;		/* `in_flight` is in the group in flight */
 	struct floor floor;	/* what must become durable */
@@ -67,8 +69,11 @@ void adapter_load(struct adapter *a, const struct record *record);
 /* A gate's present state. It may only raise the floor. */
 void adapter_take_gate(struct adapter *a, const struct gate_info *gate);
 void adapter_lose_gate(struct adapter *a);
-/* The master's name for the slot: 0, or -EEXIST when it has another. */
+/* The master's name for the slot: 0, or -EEXIST when it has another; one that
+ * was released may come back under a new name. */
 int adapter_name(struct adapter *a, const struct replica_id *replica);
+/* The master has left it out of its list. True when that is new. */
+bool adapter_release(struct adapter *a);
 void adapter_retry(struct adapter *a);
 /* Whoever asked is gone: nothing is answered any more. What was promised to
  * the floor still reaches the gate. */

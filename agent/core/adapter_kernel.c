@@ -63,6 +63,14 @@ static bool lags_behind(const struct adapter *a)
 	       lineage_cmp(a->gate.authority, a->floor.lineage) < 0;
 }
 
+/* Nobody would fence it, and a lease is the whole host's. What was opened by
+ * hand is its opener's to close. */
+static bool is_left_open(const struct adapter *a)
+{
+	return a->released && a->attached && a->gate.managed &&
+	       a->gate.state == GATE_OPEN;
+}
+
 static bool own_op(struct adapter *a, const struct adapter_host *host,
 		   struct kernel_op *ret)
 {
@@ -78,6 +86,10 @@ static bool own_op(struct adapter *a, const struct adapter_host *host,
 		op_start(a, KERNEL_FENCE, host->incarnation, ret);
 		ret->lineage = a->floor.lineage;
 		ret->primary = a->floor.primary;
+		return true;
+	}
+	if (is_left_open(a)) {
+		op_start(a, KERNEL_CLOSE, host->incarnation, ret);
 		return true;
 	}
 	return false;
@@ -184,7 +196,8 @@ static void op_failed(struct adapter *a, const struct replica_event *event,
 		a->attach_failed = true;
 	else if (event->kernel.error == -ENOENT)
 		adapter_lose_gate(a);
-	if (kind == KERNEL_ATTACH || !a->attached || lags_behind(a))
+	if (kind == KERNEL_ATTACH || !a->attached || lags_behind(a) ||
+	    is_left_open(a))
 		a->op_failed = true;
 	if (!needs_kernel(wait))
 		return;

@@ -13,18 +13,20 @@
 #define BIT(i)		((uint8_t)(1u << (i)))
 #define ALL_SLOTS	((uint8_t)((1u << REPLICA_SLOTS) - 1))
 
-uint32_t bridge_margin_ms(uint32_t lease_ms)
-{
-	return lease_ms / 8 + 1;
-}
-
-int bridge_init(struct bridge *b, const struct registry *r,
-		const struct bridge_config *config, struct mono_ms now)
+/* When no lease that any incarnation gave before now can run. */
+static struct mono_ms all_over(const struct bridge_config *config,
+			       struct mono_ms now)
 {
 	uint32_t lease = config->lease_ms > config->lease_ms_before ?
 				 config->lease_ms :
 				 config->lease_ms_before;
 
+	return (struct mono_ms){ now.v + lease + bridge_margin_ms(lease) };
+}
+
+int bridge_init(struct bridge *b, const struct registry *r,
+		const struct bridge_config *config, struct mono_ms now)
+{
 	memset(b, 0, sizeof(*b));
 	b->registry = r;
 	b->config = *config;
@@ -36,7 +38,7 @@ int bridge_init(struct bridge *b, const struct registry *r,
 	}
 	/* An earlier incarnation may have renewed any host just now. */
 	for (uint32_t i = 0; i < r->hosts_max; i++)
-		b->leases[i].over.v = now.v + lease + bridge_margin_ms(lease);
+		b->leases[i].over = all_over(config, now);
 	return 0;
 }
 
@@ -51,9 +53,11 @@ static void plan_start(struct plan *plan, const struct line *line,
 		       struct mono_ms now)
 {
 	uint8_t maybe = plan->maybe_primary;
+	struct mono_ms not_before = plan->not_before;
 
 	memset(plan, 0, sizeof(*plan));
 	plan->lineage = line->lineage;
+	plan->not_before = not_before;
 	plan->maybe_primary = maybe;
 	plan->since = now;
 }
@@ -61,12 +65,43 @@ static void plan_start(struct plan *plan, const struct line *line,
 void bridge_reload(struct bridge *b, uint32_t vol, const struct line *line,
 		   struct mono_ms now)
 {
-	static const struct lineage first = { 1, 1 };
+	bool is_first = line->lineage.epoch <= 1 &&
+			line->lineage.endpoint_version <= 1;
 
 	plan_start(&b->plans[vol], line, now);
 	/* Before 1.1 there was no primary. */
-	b->plans[vol].maybe_primary =
-		lineage_cmp(line->lineage, first) > 0 ? ALL_SLOTS : 0;
+	b->plans[vol].maybe_primary = is_first ? 0 : ALL_SLOTS;
+}
+
+void bridge_recover(struct bridge *b, uint32_t vol, const struct line *line,
+		    struct mono_ms now)
+{
+	plan_start(&b->plans[vol], line, now);
+	b->plans[vol].maybe_primary = ALL_SLOTS;
+}
+
+void bridge_reload_without_line(struct bridge *b, uint32_t vol,
+				struct mono_ms now)
+{
+	b->plans[vol].not_before = all_over(&b->config, now);
+}
+
+void bridge_end(struct bridge *b, uint32_t vol, int holder)
+{
+	const struct registry_volume *volume = &b->registry->volumes[vol];
+	struct plan *plan = &b->plans[vol];
+	struct mono_ms not_before = plan->not_before;
+	uint8_t maybe = plan->maybe_primary;
+
+	if (holder >= 0)
+		maybe |= BIT(holder);
+	for (int i = 0; i < REPLICA_SLOTS && volume->hosts[i] != INDEX_NONE;
+	     i++)
+		if ((maybe & BIT(i)) &&
+		    not_before.v < b->leases[volume->hosts[i]].over.v)
+			not_before = b->leases[volume->hosts[i]].over;
+	memset(plan, 0, sizeof(*plan));
+	plan->not_before = not_before;
 }
 
 void bridge_publish(struct bridge *b, uint32_t vol, const struct line *line,
@@ -75,33 +110,6 @@ void bridge_publish(struct bridge *b, uint32_t vol, const struct line *line,
 	plan_start(&b->plans[vol], line, now);
 	if (before >= 0)
 		b->plans[vol].maybe_primary |= BIT(before);
-}
-
-void bridge_host_up(struct bridge *b, uint32_t host)
-{
-	b->leases[host].given = false;
-}
-
-void bridge_renew(struct bridge *b, uint32_t host, struct mono_ms now)
-{
-	struct host_lease *lease = &b->leases[host];
-	uint64_t over = now.v + b->config.lease_ms +
-			bridge_margin_ms(b->config.lease_ms);
-
-	lease->given = true;
-	lease->renewed = now;
-	if (lease->over.v < over)
-		lease->over.v = over;
-}
-
-/* With half of it to spare, so that an OPEN finds it running over there. */
-bool bridge_lease_runs(const struct bridge *b, uint32_t host,
-		       struct mono_ms now)
-{
-	const struct host_lease *lease = &b->leases[host];
-
-	return lease->given &&
-	       now.v - lease->renewed.v < b->config.lease_ms / 2;
 }
 
 /* Closed and drained at the line, durably, or open at exactly the line. */
@@ -161,6 +169,8 @@ static bool guard_holds(const struct bridge *b, const struct view *view,
 
 	if (volume->topology.guard == GUARD_QUORUM)
 		return true;
+	if (now.v < plan->not_before.v)
+		return false;
 	for (int i = 0; i < REPLICA_SLOTS; i++)
 		if ((plan->maybe_primary & BIT(i)) &&
 		    now.v < b->leases[volume->hosts[i]].over.v)
@@ -262,11 +272,13 @@ static uint64_t due_at(const struct bridge *b, const struct plan_slot *s,
 }
 
 static void note_guard_deadline(const struct bridge *b, const struct view *view,
-				const struct plan *plan,
+				const struct plan *plan, struct mono_ms now,
 				struct mono_ms *deadline)
 {
 	if (plan->guarded)
 		return;
+	if (now.v < plan->not_before.v)
+		sooner(deadline, plan->not_before.v);
 	for (int i = 0; i < REPLICA_SLOTS; i++)
 		if (plan->maybe_primary & BIT(i))
 			sooner(deadline, b->leases[view->slots[i].host].over.v);
@@ -308,7 +320,7 @@ void bridge_plan(struct bridge *b, const struct view *view,
 		}
 		sooner(&ret->deadline, s->sent_at.v + b->config.retry_ms);
 	}
-	note_guard_deadline(b, view, plan, &ret->deadline);
+	note_guard_deadline(b, view, plan, now, &ret->deadline);
 }
 
 void bridge_refused(struct bridge *b, uint32_t vol, int slot, int error)

@@ -27,6 +27,8 @@ struct plan_slot {
 struct plan {
 	struct lineage lineage;
 	struct mono_ms since;		/* when the line was published */
+	struct mono_ms not_before;	/* till then a primary of an earlier
+					 * life may serve, somewhere */
 	uint8_t acked;			/* bit a slot: fenced at the line */
 	uint8_t opened;			/* seen open at the line */
 	uint8_t member;			/* served the line from its start */
@@ -80,6 +82,17 @@ void bridge_reload(struct bridge *b, uint32_t vol, const struct line *line,
 /* A line that was minted; before is the slot of the line it replaces, or -1. */
 void bridge_publish(struct bridge *b, uint32_t vol, const struct line *line,
 		    int before, struct mono_ms now);
+
+/* A volume that has no line now: it was deleted, or its record is damaged;
+ * whoever held it before is not known. */
+void bridge_reload_without_line(struct bridge *b, uint32_t vol,
+				struct mono_ms now);
+/* A line that continues above all that is known: anybody may be primary. */
+void bridge_recover(struct bridge *b, uint32_t vol, const struct line *line,
+		    struct mono_ms now);
+/* The volume is deleted; holder is the slot of its last line, or -1. Its
+ * slots are still those of the registry. */
+void bridge_end(struct bridge *b, uint32_t vol, int holder);
 
 /* What bridge_plan() wants. */
 struct bridge_orders {

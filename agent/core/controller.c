@@ -96,7 +96,8 @@ static struct decision decide(const struct view *view,
 			 .slot = slot,
 			 .data_addr = obs->data_addr,
 			 .ctrl_addr = obs->ctrl_addr,
-			 .expected = *view->line },
+			 .expected = *view->line,
+			 .floor = view->highest },
 	};
 }
 
@@ -147,6 +148,16 @@ struct decision controller_decide(const struct controller *c,
 	return (struct decision){ .reason = DECISION_NOTHING };
 }
 
+struct decision controller_recover(const struct controller *c,
+				   const struct view *view)
+{
+	int slot = best_slot(c, view, -1, true);
+
+	if (slot < 0)
+		return (struct decision){ .reason = DECISION_NO_CANDIDATE };
+	return decide(view, DECISION_RECOVERY, ASK_RECOVER, slot);
+}
+
 const char *decision_name(enum decision_reason reason)
 {
 	switch (reason) {
@@ -160,6 +171,8 @@ const char *decision_name(enum decision_reason reason)
 		return "failover";
 	case DECISION_REFRESH:
 		return "endpoint refresh";
+	case DECISION_RECOVERY:
+		return "recovery";
 	case DECISION_NO_CANDIDATE:
 		return "no acceptable candidate";
 	}

@@ -16,6 +16,7 @@ enum decision_reason {
 	DECISION_PLACEMENT,
 	DECISION_FAILOVER,
 	DECISION_REFRESH,
+	DECISION_RECOVERY,	/* an operator's, never the controller's own */
 	DECISION_NO_CANDIDATE,	/* failover is due, nobody may take over */
 };
 
@@ -38,6 +39,11 @@ void controller_count(struct controller *c, uint32_t vol, uint32_t host);
 
 struct decision controller_decide(const struct controller *c,
 				  const struct view *view);
+
+/* Where a volume goes on that an operator recovers: to the best evidence of
+ * data. No candidate, when no slot may be primary. */
+struct decision controller_recover(const struct controller *c,
+				   const struct view *view);
 
 const char *decision_name(enum decision_reason reason);
 

@@ -96,6 +96,15 @@ void convergence_minted(struct desired *d)
 	d->phase = CONVERGENCE_ROLLING;
 }
 
+void convergence_follow(struct desired *d, enum decision_reason reason,
+			struct mono_ms now)
+{
+	settle(d);
+	d->phase = CONVERGENCE_ROLLING;
+	d->reason = (uint8_t)reason;
+	d->since = now;
+}
+
 struct mono_ms convergence_deadline(const struct desired *d, uint64_t retry_ms)
 {
 	if (d->phase == CONVERGENCE_SETTLED || d->stuck)

@@ -56,6 +56,9 @@ bool convergence_want(struct desired *d, const struct decision *decision,
 /* The publisher's answer to the ask, and the line that came of it. */
 void convergence_answered(struct desired *d, enum ask_refusal refusal);
 void convergence_minted(struct desired *d);
+/* A line that no decision of this master asked for. */
+void convergence_follow(struct desired *d, enum decision_reason reason,
+			struct mono_ms now);
 
 /* When convergence_judge() may say something new by time alone. */
 struct mono_ms convergence_deadline(const struct desired *d, uint64_t retry_ms);

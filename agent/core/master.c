@@ -9,7 +9,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,79 +86,144 @@ int master_find_volume(const struct master *m, const struct volume_id *volume)
 	return registry_find_volume(&m->registry, volume);
 }
 
-int master_reload(struct master *m, const struct record *record,
-		  struct mono_ms now)
+/* The observation judges floors by it, and must not know the publisher. */
+static void keep_floor(struct master *m, uint32_t vol)
 {
-	const struct line *line = &record->volume_state.line;
-	int vol;
+	m->registry.volumes[vol].floor_epoch =
+		publisher_floor_epoch(m->publisher, vol);
+}
 
-	if (record->kind != RECORD_VOLUME)
-		return -EINVAL;
-	vol = registry_add_volume(&m->registry, &record->volume,
-				  &record->volume_state.topology, now);
+static int reload_deleted(struct master *m, const struct record *record,
+			  struct mono_ms now)
+{
+	int vol = registry_add_deleted(&m->registry, &record->volume, now);
+
 	if (vol < 0)
 		return vol;
 	publisher_reload(m->publisher, (uint32_t)vol, record);
-	bridge_reload(&m->bridge, (uint32_t)vol, line, now);
+	keep_floor(m, (uint32_t)vol);
+	bridge_reload_without_line(&m->bridge, (uint32_t)vol, now);
+	return vol;
+}
+
+int master_reload(struct master *m, const struct record *record,
+		  struct mono_ms now)
+{
+	struct topology topology;
+	struct line line;
+	int vol;
+
+	if (record->kind == RECORD_TOMBSTONE)
+		return reload_deleted(m, record, now);
+	if (record->kind != RECORD_VOLUME)
+		return -EINVAL;
+	topology = record_topology(record);
+	line = record_line(record);
+	vol = registry_add_volume(&m->registry, &record->volume, &topology,
+				  now);
+	if (vol < 0)
+		return vol;
+	m->registry.volumes[vol].in_doubt = record_is_in_doubt(record);
+	publisher_reload(m->publisher, (uint32_t)vol, record);
+	keep_floor(m, (uint32_t)vol);
+	bridge_reload(&m->bridge, (uint32_t)vol, &line, now);
 	m->volumes[vol].holder =
-		(int8_t)topology_slot_of_replica(&record->volume_state.topology,
-						 &line->primary);
+		(int8_t)topology_slot_of_replica(&topology, &line.primary);
 	master_mark(m, (uint32_t)vol);
 	return vol;
 }
 
 int master_reload_corrupt(struct master *m, const struct volume_id *volume,
-			  struct mono_ms now)
+			  uint64_t write_seq, struct mono_ms now)
 {
-	return registry_add_corrupt(&m->registry, volume, now);
+	int vol = registry_add_corrupt(&m->registry, volume, now);
+
+	if (vol < 0)
+		return vol;
+	publisher_reload_corrupt(m->publisher, (uint32_t)vol, write_seq);
+	keep_floor(m, (uint32_t)vol);
+	bridge_reload_without_line(&m->bridge, (uint32_t)vol, now);
+	return vol;
 }
 
 /* --- the store ---------------------------------------------------------------- */
 
-static void answer_create(struct master *m, uint32_t vol, int error,
-			  struct master_update *update)
+static void on_created(struct master *m, uint32_t vol,
+		       struct master_update *update)
+{
+	master_note(update, "created volume=%s", master_volume_name(m, vol));
+	master_sync_hosts(m, vol);
+}
+
+static void on_deleted(struct master *m, uint32_t vol,
+		       struct master_update *update)
 {
 	struct volume_state *v = &m->volumes[vol];
-	struct master_answer *a;
 
-	if (!v->create_token)
-		return;
-	a = &update->answers[update->nr_answers++];
-	a->token = v->create_token;
-	a->error = error;
-	snprintf(a->text, sizeof(a->text),
-		 error ? "volume %s: the authority log refused the write (errno %d) and is closed" :
-			 "volume %s created",
-		 master_volume_name(m, vol), -error);
-	v->create_token = 0;
+	master_note(update, "deleted volume=%s floor_epoch=%" PRIu64,
+		    master_volume_name(m, vol),
+		    publisher_floor_epoch(m->publisher, vol));
+	bridge_end(&m->bridge, vol, v->holder);
+	master_sync_hosts(m, vol);
+	registry_delete(&m->registry, vol);
+	keep_floor(m, vol);
+	observation_forget(&m->observation, vol);
+	controller_count(&m->controller, vol, INDEX_NONE);
+	v->desired = (struct desired){ 0 };
+	v->no_candidate = false;
+	v->holder = -1;
+}
+
+/* Its plan begins anew, and with it what this master wants of it. */
+static void on_recovered(struct master *m, uint32_t vol, struct mono_ms now)
+{
+	m->registry.volumes[vol].corrupt = false;
+	m->registry.volumes[vol].in_doubt = false;
+	bridge_recover(&m->bridge, vol, publisher_line(m->publisher, vol), now);
+	convergence_follow(&m->volumes[vol].desired, DECISION_RECOVERY, now);
+}
+
+static void on_minted(struct master *m, uint32_t vol, struct mono_ms now,
+		      struct master_update *update)
+{
+	const struct line *line = publisher_line(m->publisher, vol);
+	const struct topology *topology = &m->registry.volumes[vol].topology;
+	struct volume_state *v = &m->volumes[vol];
+
+	if (publisher_recovery(m->publisher, vol).write_seq ==
+	    publisher_write_seq(m->publisher, vol)) {
+		on_recovered(m, vol, now);
+	} else {
+		bridge_publish(&m->bridge, vol, line, v->holder, now);
+		convergence_minted(&v->desired);
+	}
+	v->holder = (int8_t)topology_slot_of_replica(topology, &line->primary);
+	master_note(update,
+		    "minted volume=%s lineage=%" PRIu64 ".%" PRIu64
+		    " primary=%s host=%s why=\"%s\"",
+		    master_volume_name(m, vol), line->lineage.epoch,
+		    line->lineage.endpoint_version, line->primary.s,
+		    topology->slots[v->holder].host.s,
+		    decision_name(v->desired.reason));
 }
 
 static void on_published(struct master *m, uint32_t vol, struct mono_ms now,
 			 struct master_update *update)
 {
-	const struct line *line = publisher_line(m->publisher, vol);
-	const struct registry_volume *volume = &m->registry.volumes[vol];
-	struct volume_state *v = &m->volumes[vol];
+	if (!publisher_exists(m->publisher, vol))
+		on_deleted(m, vol, update);
+	else if (lineage_is_none(publisher_line(m->publisher, vol)->lineage))
+		on_created(m, vol, update);
+	else
+		on_minted(m, vol, now, update);
+}
 
-	if (lineage_is_none(line->lineage)) {
-		master_note(update, "created volume=%s", volume->id.s);
-		for (int i = 0; i < REPLICA_SLOTS; i++) {
-			m->hosts[volume->hosts[i]].sync_due = true;
-			master_host_work(m, volume->hosts[i]);
-		}
-		return;
-	}
-	bridge_publish(&m->bridge, vol, line, v->holder, now);
-	v->holder = (int8_t)topology_slot_of_replica(&volume->topology,
-						     &line->primary);
-	convergence_minted(&v->desired);
-	master_note(update,
-		    "minted volume=%s lineage=%" PRIu64 ".%" PRIu64
-		    " primary=%s host=%s why=\"%s\"",
-		    volume->id.s, line->lineage.epoch,
-		    line->lineage.endpoint_version, line->primary.s,
-		    volume->topology.slots[v->holder].host.s,
-		    decision_name(v->desired.reason));
+/* What waits for a group that will never be written. */
+static void answer_all(struct master *m, int error,
+		       struct master_update *update)
+{
+	for (uint32_t i = 0; i < m->registry.nr_volumes; i++)
+		master_answer_durable(m, i, error, update);
 }
 
 static void on_persisted(struct master *m, int error, struct mono_ms now,
@@ -170,96 +234,19 @@ static void on_persisted(struct master *m, int error, struct mono_ms now,
 
 	m->group_in_flight = false;
 	for (size_t i = 0; i < nr; i++) {
-		if (error)
+		master_mark(m, vols[i]);
+		if (error) {
 			convergence_answered(&m->volumes[vols[i]].desired,
 					     ASK_STORE_CLOSED);
-		else
-			on_published(m, vols[i], now, update);
-		answer_create(m, vols[i], error, update);
-		master_mark(m, vols[i]);
-	}
-	if (error)
-		master_note(update, "store-closed errno=%d volumes=%zu", -error,
-			    nr);
-}
-
-/* --- the operator ------------------------------------------------------------- */
-
-__attribute__((format(printf, 4, 5))) static void
-refuse_create(const struct master_event *event, struct master_update *update,
-	      int error, const char *format, ...)
-{
-	struct master_answer *a = &update->answers[update->nr_answers++];
-	va_list args;
-
-	a->token = event->create.token;
-	a->error = error;
-	va_start(args, format);
-	vsnprintf(a->text, sizeof(a->text), format, args);
-	va_end(args);
-}
-
-/* True, and answered, when the hosts cannot carry a volume. */
-static bool hosts_refused(const struct master *m,
-			  const struct master_event *event,
-			  struct master_update *update)
-{
-	const struct host_id *hosts = event->create.hosts;
-
-	for (int i = 0; i < REPLICA_SLOTS; i++) {
-		int at = registry_find_host(&m->registry, &hosts[i]);
-
-		if (at < 0 || !m->registry.hosts[at].configured) {
-			refuse_create(
-				event, update, -ENOENT,
-				"host %s is unknown: it has no key on this master",
-				hosts[i].s);
-			return true;
+			continue;
 		}
-		for (int j = 0; j < i; j++) {
-			if (!host_id_equal(&hosts[i], &hosts[j]))
-				continue;
-			refuse_create(
-				event, update, -EINVAL,
-				"host %s is named twice: three slots need three hosts",
-				hosts[i].s);
-			return true;
-		}
+		on_published(m, vols[i], now, update);
+		master_answer_durable(m, vols[i], 0, update);
 	}
-	return false;
-}
-
-static void on_create(struct master *m, const struct master_event *event,
-		      struct master_update *update)
-{
-	struct topology topology = { .guard = event->create.guard };
-	int vol;
-
-	if (hosts_refused(m, event, update))
+	if (!error)
 		return;
-	for (int i = 0; i < REPLICA_SLOTS; i++) {
-		topology.slots[i].host = event->create.hosts[i];
-		snprintf(topology.slots[i].replica.s, REPLICA_ID_SIZE, "r%d",
-			 i + 1);
-	}
-	if (publisher_is_closed(m->publisher)) {
-		refuse_create(event, update, -EROFS, "volume %s: %s",
-			      event->create.volume.s,
-			      ask_refusal_name(ASK_STORE_CLOSED));
-		return;
-	}
-	vol = registry_add_volume(&m->registry, &event->create.volume,
-				  &topology, event->now);
-	if (vol < 0) {
-		refuse_create(event, update, vol,
-			      vol == -EEXIST ?
-				      "volume %s exists already" :
-				      "volume %s: no room, volumes_max is reached",
-			      event->create.volume.s);
-		return;
-	}
-	publisher_create(m->publisher, (uint32_t)vol);
-	m->volumes[vol].create_token = event->create.token;
+	answer_all(m, error, update);
+	master_note(update, "store-closed errno=%d volumes=%zu", -error, nr);
 }
 
 /* --- time --------------------------------------------------------------------- */
@@ -306,7 +293,13 @@ static int dispatch(struct master *m, const struct master_event *event,
 		on_persisted(m, event->persist_error, event->now, update);
 		return 0;
 	case MASTER_CREATE:
-		on_create(m, event, update);
+		master_on_create(m, event, update);
+		return 0;
+	case MASTER_DELETE:
+		master_on_delete(m, event, update);
+		return 0;
+	case MASTER_RECOVER:
+		master_on_recover(m, event, update);
 		return 0;
 	case MASTER_TICK:
 		return 0;

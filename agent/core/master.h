@@ -40,7 +40,23 @@ enum master_event_type {
 	MASTER_MESSAGE,
 	MASTER_PERSISTED,	/* the group in flight is durable, or failed */
 	MASTER_CREATE,		/* an operator's ask for a new volume */
+	MASTER_DELETE,		/* for the end of one */
+	MASTER_RECOVER,		/* to go on above all that is known of one */
 	MASTER_TICK,
+};
+
+/* What an operator asks for. Answered once, by its token. */
+struct master_ask {
+	struct volume_id volume;
+	uint64_t token;			/* not 0; comes back */
+	uint32_t uid;			/* of who asks */
+	uint64_t wall_s;		/* RECOVER: Unix time, only kept */
+	bool any_line;			/* DELETE: whatever the line is */
+	struct lineage expected;	/* else, and RECOVER: the line's, none
+					 * for a volume that has no line */
+	struct host_id hosts[REPLICA_SLOTS];	/* CREATE, and RECOVER of a
+						 * damaged record; or empty */
+	enum guard guard;		/* the same */
 };
 
 struct master_event {
@@ -50,12 +66,7 @@ struct master_event {
 	union {
 		const struct message *message;	/* borrowed for the call */
 		int persist_error;		/* 0 or negative errno */
-		struct {
-			struct volume_id volume;
-			struct host_id hosts[REPLICA_SLOTS];
-			enum guard guard;
-			uint64_t token;		/* not 0; comes back */
-		} create;
+		struct master_ask ask;		/* CREATE, DELETE, RECOVER */
 	};
 };
 
@@ -102,12 +113,13 @@ void master_free(struct master *m);
 
 /* Before the first step. A host with a key; index, or -ENOSPC. */
 int master_add_host(struct master *m, const struct host_id *host);
-/* A reloaded RECORD_VOLUME; -EEXIST, -ENOSPC, -EINVAL for another kind. */
+/* A reloaded RECORD_VOLUME or RECORD_TOMBSTONE; -EEXIST, -ENOSPC, -EINVAL for
+ * another kind. */
 int master_reload(struct master *m, const struct record *record,
 		  struct mono_ms now);
-/* A volume whose record is damaged: it is quarantined. */
+/* A volume whose record, of this write_seq, is damaged: it is quarantined. */
 int master_reload_corrupt(struct master *m, const struct volume_id *volume,
-			  struct mono_ms now);
+			  uint64_t write_seq, struct mono_ms now);
 
 int master_find_host(const struct master *m, const struct host_id *host);
 
@@ -139,11 +151,14 @@ struct evidence {
 
 struct volume_status {
 	struct volume_id volume;
+	bool exists;		/* durable, or damaged; not deleted */
+	bool damaged;		/* guard and slots are not known */
 	enum guard guard;
 	const char *state;	/* unbound|pending|unsupported|fencing|open|stuck */
 	struct line line;	/* lineage none: not bound */
 	struct host_id primary_host;
 	uint64_t write_seq;
+	struct recovery recovery;	/* the last; its write_seq 0: never */
 	struct slot_status slots[REPLICA_SLOTS];
 	unsigned int nr_evidence;
 	struct evidence evidence[NR_EVIDENCE];

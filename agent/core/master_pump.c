@@ -78,6 +78,20 @@ void master_host_work(struct master *m, uint32_t host)
 	m->work_head = host;
 }
 
+void master_sync_hosts(struct master *m, uint32_t vol)
+{
+	for (int i = 0; i < REPLICA_SLOTS; i++) {
+		uint32_t host = m->registry.volumes[vol].hosts[i];
+
+		if (host == INDEX_NONE)
+			continue;
+		/* One that runs begins anew: its place may be gone. */
+		m->hosts[host].sync_due = true;
+		m->hosts[host].sync_running = false;
+		master_host_work(m, host);
+	}
+}
+
 static uint32_t pop_dirty(struct master *m)
 {
 	uint32_t vol = m->dirty_head;
@@ -239,17 +253,32 @@ static void send_commands(struct master *m, const struct view *view,
 	}
 }
 
+/* Its hosts are told of it; of a damaged one, to hear what they know. */
+static bool is_named(const struct master *m, uint32_t vol)
+{
+	if (!registry_is_placed(&m->registry, vol))
+		return false;
+	return publisher_exists(m->publisher, vol) ||
+	       m->registry.volumes[vol].corrupt;
+}
+
 static void evaluate(struct master *m, uint32_t vol, struct mono_ms now,
 		     struct master_update *update)
 {
 	struct bridge_orders orders;
 	struct view view;
 
-	if (m->registry.volumes[vol].corrupt ||
-	    publisher_write_seq(m->publisher, vol) == 0)
+	if (!is_named(m, vol)) {
+		set_deadline(m, vol, (struct mono_ms){ UINT64_MAX });
 		return;
+	}
 	snapshot_build(&m->observation, publisher_line(m->publisher, vol), vol,
 		       now, &view);
+	if (m->registry.volumes[vol].corrupt) {
+		set_deadline(m, vol,
+			     master_look_at_recovery(m, &view, now, update));
+		return;
+	}
 	judge(m, &view, now, update);
 	if (!publisher_in_flight(m->publisher, vol))
 		decide(m, &view, now, update);
@@ -281,7 +310,7 @@ static bool send_sync(struct master *m, uint32_t host,
 		const struct registry_volume *volume =
 			&m->registry.volumes[vol];
 
-		if (publisher_write_seq(m->publisher, vol)) {
+		if (is_named(m, vol)) {
 			sync->slots[sync->nr_slots].volume = volume->id;
 			sync->slots[sync->nr_slots++].replica =
 				volume->topology

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The inside of struct master, shared by the files that make it up: master.c
- * (the door), master_hosts.c (what hosts say), master_pump.c (what follows),
+ * (the door), master_operator.c and master_recover.c (what operators ask),
+ * master_hosts.c (what hosts say), master_pump.c (what follows),
  * master_status.c (views).
  * Nobody else includes this.
  */
@@ -15,7 +16,13 @@
 struct volume_state {
 	struct desired desired;
 	struct mono_ms deadline;	/* when to look again; UINT64_MAX */
-	uint64_t create_token;		/* an operator waits for durability */
+	uint64_t token;			/* an operator waits for his answer */
+	struct {
+		struct mono_ms until;	/* else the ask is refused */
+		uint64_t wall_s;
+		uint32_t uid;
+		bool waits;		/* for the inventories of its hosts */
+	} recover;
 	uint32_t next_dirty;
 	uint32_t active_at;		/* place in active[], or INDEX_NONE */
 	int8_t holder;			/* slot of the line's primary, or -1 */
@@ -53,6 +60,41 @@ struct master {
 	bool group_in_flight;
 };
 
+/* master_operator.c */
+void master_answer(struct master_update *update, uint64_t token, int error,
+		   const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* Ends the ask that waits at the volume. */
+void master_answer_refusal(struct master *m, uint32_t vol,
+			   enum ask_refusal refusal, struct lineage expected,
+			   struct master_update *update);
+/* The volume that is asked about, or -1 when that is answered. */
+int master_find_asked(const struct master *m, const struct master_ask *ask,
+		      struct master_update *update);
+/* True, and answered, when the hosts cannot carry a volume. */
+bool master_hosts_refused(const struct master *m, const struct master_ask *ask,
+			  struct master_update *update);
+/* r1, r2, r3 by order; but a host that held a slot of the volume before keeps
+ * its name, which its floor log holds. before may be NULL. */
+struct topology master_topology_of(const struct master_ask *ask,
+				   const struct topology *before);
+void master_on_create(struct master *m, const struct master_event *event,
+		      struct master_update *update);
+void master_on_delete(struct master *m, const struct master_event *event,
+		      struct master_update *update);
+/* The fate of what an operator asked, when one waits for it. */
+void master_answer_durable(struct master *m, uint32_t vol, int error,
+			   struct master_update *update);
+
+/* master_recover.c */
+void master_on_recover(struct master *m, const struct master_event *event,
+		       struct master_update *update);
+/* Looks again at a recovery that waits; gives when to look next. */
+struct mono_ms master_look_at_recovery(struct master *m,
+				       const struct view *view,
+				       struct mono_ms now,
+				       struct master_update *update);
+
 /* master_hosts.c */
 void master_on_message(struct master *m, const struct master_event *event,
 		       struct master_update *update);
@@ -63,6 +105,8 @@ void master_on_down(struct master *m, uint32_t host,
 void master_mark(struct master *m, uint32_t vol);
 void master_mark_host(struct master *m, uint32_t host);
 void master_host_work(struct master *m, uint32_t host);
+/* The slots of this volume's hosts are others now: they are told. */
+void master_sync_hosts(struct master *m, uint32_t vol);
 void master_pump(struct master *m, struct mono_ms now,
 		 struct master_update *update);
 void master_note(struct master_update *update, const char *format, ...)

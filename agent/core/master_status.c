@@ -80,7 +80,7 @@ static const char *offenders(const struct view *view,
 			  (code == EVIDENCE_CONFLICTING_PRIMARY_CLAIM &&
 			   s->obs && s->obs->role == ROLE_PRIMARY) ||
 			  (code == EVIDENCE_AUTHORITY_REGRESSED && s->obs &&
-			   lineage_cmp(s->obs->floor, view->line->lineage) > 0);
+			   view_is_regressed_by(view, s->obs->floor));
 
 		if (is)
 			used += (size_t)snprintf(text + used, size - used,
@@ -107,7 +107,7 @@ static const char *reason_text(enum evidence_code code)
 	case EVIDENCE_DUPLICATE_SERVER_TOPOLOGY:
 		return "two slots on one host";
 	case EVIDENCE_AUTHORITY_RECORD_CORRUPT:
-		return "the volume's record in the authority log is damaged: nothing is minted for it";
+		return "the volume's record in the authority log is damaged: nothing is minted for it until an operator recovers it";
 	case EVIDENCE_AUTHORITY_REGRESSED:
 		return "a slot has acknowledged a higher lineage than the line: the authority log is older than the replicas";
 	case EVIDENCE_NO_ACCEPTABLE_CANDIDATE:
@@ -148,8 +148,13 @@ static void collect_evidence(const struct master *m, const struct view *view,
 	const struct volume_state *v = &m->volumes[view->vol];
 	char who[128];
 
+	if (m->registry.volumes[view->vol].in_doubt)
+		add(status, EVIDENCE_AUTHORITY_RECORD_CORRUPT,
+		    "the authority log was salvaged, a newer record of the volume may be lost: nothing is minted or opened until an operator recovers it");
 	for (int code = 0; code < NR_EVIDENCE; code++) {
-		if (!(view->reasons & EVIDENCE_BIT(code)))
+		if (!(view->reasons & EVIDENCE_BIT(code)) ||
+		    (code == EVIDENCE_AUTHORITY_RECORD_CORRUPT &&
+		     m->registry.volumes[view->vol].in_doubt))
 			continue;
 		offenders(view, status, (enum evidence_code)code, who,
 			  sizeof(who));
@@ -176,10 +181,10 @@ static const char *state_name(const struct master *m, const struct view *view)
 {
 	const struct desired *d = &m->volumes[view->vol].desired;
 
-	if (d->stuck)
-		return "stuck";
 	if (view->reasons & EVIDENCE_BLOCKING)
 		return "unsupported";
+	if (d->stuck)
+		return "stuck";
 	if (lineage_is_none(view->line->lineage))
 		return view->pending ? "pending" :
 		       view->reasons ? "unsupported" :
@@ -197,12 +202,15 @@ void master_volume_status(const struct master *m, uint32_t vol,
 	snapshot_build(&m->observation, publisher_line(m->publisher, vol), vol,
 		       now, &view);
 	ret->volume = volume->id;
+	ret->exists = publisher_exists(m->publisher, vol) || volume->corrupt;
+	ret->damaged = volume->corrupt;
 	ret->guard = volume->topology.guard;
 	ret->line = *view.line;
 	ret->write_seq = publisher_write_seq(m->publisher, vol);
+	ret->recovery = publisher_recovery(m->publisher, vol);
 	if (view.primary >= 0)
 		ret->primary_host = volume->topology.slots[view.primary].host;
-	if (!volume->corrupt)
+	if (!volume->corrupt && registry_is_placed(&m->registry, vol))
 		for (int i = 0; i < REPLICA_SLOTS; i++)
 			slot_status(m, &view, i, &ret->slots[i]);
 	collect_evidence(m, &view, ret);

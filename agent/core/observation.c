@@ -20,7 +20,8 @@ int observation_init(struct observation *o, const struct registry *r,
 	o->hosts = calloc(r->hosts_max, sizeof(*o->hosts));
 	o->slots = calloc((size_t)r->volumes_max * REPLICA_SLOTS,
 			  sizeof(*o->slots));
-	if (o->hosts && o->slots)
+	o->highest = calloc(r->volumes_max, sizeof(*o->highest));
+	if (o->hosts && o->slots && o->highest)
 		return 0;
 	observation_exit(o);
 	return -ENOMEM;
@@ -30,6 +31,7 @@ void observation_exit(struct observation *o)
 {
 	free(o->hosts);
 	free(o->slots);
+	free(o->highest);
 	memset(o, 0, sizeof(*o));
 }
 
@@ -87,6 +89,18 @@ static void slot_store(struct slot_obs *s, const struct slot_fact *fact)
 	s->io_errors = fact->io_errors;
 }
 
+/* A floor never falls, whoever connects anew or is silent. */
+static void raise_highest(struct observation *o, uint32_t vol,
+			  const struct slot_obs *s)
+{
+	struct lineage *highest = &o->highest[vol];
+
+	if (lineage_cmp(s->floor, *highest) > 0)
+		*highest = s->floor;
+	if (lineage_cmp(s->authority, *highest) > 0)
+		*highest = s->authority;
+}
+
 /* True when the fact is about this host's own slot and says something new. */
 static bool take_fact(struct observation *o, uint32_t host,
 		      const struct slot_fact *fact, uint32_t *ret_vol)
@@ -105,7 +119,10 @@ static bool take_fact(struct observation *o, uint32_t host,
 	volume = &o->registry->volumes[vol];
 	slot = topology_slot_of_host(&volume->topology,
 				     &o->registry->hosts[host].id);
-	if (slot < 0 || volume->corrupt) {
+	/* Until its host has heard of the end, a deleted one is spoken of. */
+	if (volume->deleted)
+		return false;
+	if (slot < 0 || !registry_is_placed(o->registry, (uint32_t)vol)) {
 		h->nr_rogue++;
 		return false;
 	}
@@ -120,6 +137,7 @@ static bool take_fact(struct observation *o, uint32_t host,
 	s->digest = slot_fact_digest(fact);
 	s->inventory = h->inventory;
 	h->digest ^= s->digest;
+	raise_highest(o, (uint32_t)vol, s);
 	*ret_vol = (uint32_t)vol;
 	return changed;
 }
@@ -164,7 +182,7 @@ bool observation_proof(struct observation *o, uint32_t host,
 	struct slot_obs *s;
 	int slot;
 
-	if (vol < 0)
+	if (vol < 0 || !registry_is_placed(o->registry, (uint32_t)vol))
 		return false;
 	slot = topology_slot_of_host(&o->registry->volumes[vol].topology,
 				     &o->registry->hosts[host].id);
@@ -185,7 +203,16 @@ bool observation_proof(struct observation *o, uint32_t host,
 		s->applied = (struct lineage){ 0 };
 		s->role = ROLE_NONE;
 	}
+	raise_highest(o, (uint32_t)vol, s);
 	return true;
+}
+
+/* The digests of its hosts still cover it, as theirs do until they have heard
+ * of it: their next inventory begins anew. */
+void observation_forget(struct observation *o, uint32_t vol)
+{
+	for (int i = 0; i < REPLICA_SLOTS; i++)
+		o->slots[registry_slot(vol, i)] = (struct slot_obs){ 0 };
 }
 
 bool observation_host_is_fresh(const struct observation *o, uint32_t host,

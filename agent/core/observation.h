@@ -19,7 +19,8 @@ struct host_obs {
 	uint64_t seq;			/* of that report */
 	uint64_t digest;		/* XOR of the present slots' digests */
 	uint64_t nr_rogue;		/* claims to other hosts' slots */
-	uint64_t nr_unknown;		/* claims to volumes nobody knows */
+	uint64_t nr_unknown;		/* claims to volumes nobody knows;
+					 * a deleted one is known */
 	uint64_t nr_dropped;		/* reports out of sequence */
 	uint32_t inventory;		/* counts inventories begun */
 	bool connected;
@@ -53,6 +54,8 @@ struct observation {
 	uint64_t grace_ms;
 	struct host_obs *hosts;
 	struct slot_obs *slots;			/* by slot number */
+	struct lineage *highest;		/* by volume: that any of its
+						 * slots ever acknowledged */
 };
 
 /* How far the word of a slot's host can be relied on, now. */
@@ -86,6 +89,9 @@ int observation_report(struct observation *o, uint32_t host,
 /* A proof is a fact too. True when it changed the slot. */
 bool observation_proof(struct observation *o, uint32_t host,
 		       const struct proof *proof);
+
+/* The volume has other slots from now on, or none. */
+void observation_forget(struct observation *o, uint32_t vol);
 
 bool observation_host_is_fresh(const struct observation *o, uint32_t host,
 			       struct mono_ms now);

@@ -3,88 +3,36 @@
  * Minting: the one place where an epoch or an endpoint version is written.
  * Must never know a fact, a host's health, or why it is asked.
  */
-#include "publisher.h"
+#include "publisher_state.h"
+#include "record_mint.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-
-enum stage {
-	STAGE_IDLE,
-	STAGE_QUEUED,
-	STAGE_IN_FLIGHT,
-};
-
-struct authority {
-	struct line line;		/* published: durable */
-	struct line staged;
-	uint64_t write_seq;		/* of the newest durable record */
-	uint32_t next;			/* in the queue of staged volumes */
-	uint8_t stage;
-};
-
-struct publisher {
-	const struct registry *registry;
-	struct authority *volumes;
-	uint32_t queue_head;
-	uint32_t queue_tail;
-	uint32_t *group;		/* volumes of the group in flight */
-	size_t nr_group;
-	bool closed;
-};
-
-int publisher_new(const struct registry *registry, struct publisher **ret)
-{
-	struct publisher *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return -ENOMEM;
-	p->registry = registry;
-	p->queue_head = INDEX_NONE;
-	p->queue_tail = INDEX_NONE;
-	p->volumes = calloc(registry->volumes_max, sizeof(*p->volumes));
-	p->group = calloc(registry->volumes_max, sizeof(*p->group));
-	if (!p->volumes || !p->group) {
-		publisher_free(p);
-		return -ENOMEM;
-	}
-	*ret = p;
-	return 0;
-}
-
-void publisher_free(struct publisher *p)
-{
-	if (!p)
-		return;
-	free(p->volumes);
-	free(p->group);
-	free(p);
-}
 
 void publisher_reload(struct publisher *p, uint32_t vol,
 		      const struct record *record)
 {
 	struct authority *a = &p->volumes[vol];
 
-	assert(record->kind == RECORD_VOLUME);
-	a->line = record->volume_state.line;
 	a->write_seq = record->write_seq;
+	if (record->kind == RECORD_TOMBSTONE) {
+		a->floor_epoch = record_floor_epoch(record);
+		return;
+	}
+	assert(record->kind == RECORD_VOLUME);
+	a->exists = true;
+	a->line = record_line(record);
+	a->recovery = record_recovery(record);
+	/* Its earlier lives ended with a tombstone, at a lower write_seq. */
+	if (lineage_is_none(a->line.lineage))
+		a->floor_epoch = record->write_seq - 1;
 }
 
-const struct line *publisher_line(const struct publisher *p, uint32_t vol)
+void publisher_reload_corrupt(struct publisher *p, uint32_t vol,
+			      uint64_t write_seq)
 {
-	return &p->volumes[vol].line;
-}
-
-uint64_t publisher_write_seq(const struct publisher *p, uint32_t vol)
-{
-	return p->volumes[vol].write_seq;
-}
-
-bool publisher_in_flight(const struct publisher *p, uint32_t vol)
-{
-	return p->volumes[vol].stage == STAGE_IN_FLIGHT;
+	p->volumes[vol].write_seq = write_seq;
+	p->volumes[vol].floor_epoch = write_seq;
 }
 
 static bool line_equal(const struct line *a, const struct line *b)
@@ -95,32 +43,56 @@ static bool line_equal(const struct line *a, const struct line *b)
 	       addr_equal(&a->ctrl_addr, &b->ctrl_addr);
 }
 
-static void enqueue(struct publisher *p, uint32_t vol)
+static uint64_t higher(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* The highest epoch that the record names or forbids never passes its
+ * write_seq, so that a damaged body still bounds them. */
+static void stage(struct publisher *p, uint32_t vol, enum staged_as as,
+		  uint64_t epoch)
 {
 	struct authority *a = &p->volumes[vol];
 
-	if (a->stage == STAGE_QUEUED)
-		return;
-	assert(a->stage == STAGE_IDLE);
-	a->stage = STAGE_QUEUED;
-	a->next = INDEX_NONE;
-	if (p->queue_tail == INDEX_NONE)
-		p->queue_head = vol;
-	else
-		p->volumes[p->queue_tail].next = vol;
-	p->queue_tail = vol;
+	a->staged_as = (uint8_t)as;
+	a->staged_seq = higher(a->write_seq + 1, epoch);
+	publisher_enqueue(p, vol);
 }
 
 /* Anything that stands against every ask of this volume. */
 static enum ask_refusal refuse_any(const struct publisher *p, uint32_t vol)
 {
+	const struct authority *a = &p->volumes[vol];
+
 	if (p->closed)
 		return ASK_STORE_CLOSED;
-	if (p->registry->volumes[vol].corrupt)
-		return ASK_QUARANTINED;
-	if (p->volumes[vol].stage == STAGE_IN_FLIGHT)
+	if (a->stage == STAGE_IN_FLIGHT ||
+	    (a->stage == STAGE_QUEUED && a->staged_as != AS_LINE))
 		return ASK_BUSY;
-	return ASK_TAKEN;
+	if (!a->exists && !p->registry->volumes[vol].corrupt)
+		return ASK_NO_VOLUME;
+	return a->write_seq == UINT64_MAX ? ASK_EXHAUSTED : ASK_TAKEN;
+}
+
+static bool is_quarantined(const struct publisher *p, uint32_t vol)
+{
+	return p->registry->volumes[vol].corrupt ||
+	       p->registry->volumes[vol].in_doubt;
+}
+
+/* Without a line, what the earlier lives of the name had is lawful. */
+static bool is_regressed_by(const struct authority *a, struct lineage floor)
+{
+	if (lineage_is_none(a->line.lineage))
+		return floor.epoch > a->floor_epoch;
+	return lineage_cmp(floor, a->line.lineage) > 0;
+}
+
+static bool is_malformed(const struct ask *ask)
+{
+	return ask->slot < 0 || ask->slot >= REPLICA_SLOTS ||
+	       ask->data_addr.s[0] == '\0' || ask->ctrl_addr.s[0] == '\0';
 }
 
 static enum ask_refusal check_intent(const struct line *line,
@@ -132,6 +104,7 @@ static enum ask_refusal check_intent(const struct line *line,
 
 	switch (ask->intent) {
 	case ASK_NONE:
+	case ASK_RECOVER:	/* by publisher_recover() alone */
 		return ASK_MALFORMED;
 	case ASK_BIND:
 		return bound ? ASK_ALREADY_BOUND : ASK_TAKEN;
@@ -155,18 +128,37 @@ static enum ask_refusal check_intent(const struct line *line,
 	return ASK_MALFORMED;
 }
 
-static struct lineage mint(struct lineage have, enum ask_intent intent)
+static struct lineage mint(const struct authority *a, const struct ask *ask)
 {
-	struct lineage next = { 1, 1 };
+	struct lineage have = a->line.lineage;
+	struct lineage next = { a->floor_epoch + 1, 1 };
 
-	if (intent == ASK_REFRESH) {
+	if (ask->intent == ASK_REFRESH) {
 		next.epoch = have.epoch;
 		next.endpoint_version = have.endpoint_version + 1;
-	} else if (intent == ASK_REASSIGN) {
+	} else if (ask->intent == ASK_REASSIGN) {
 		next.epoch = have.epoch + 1;
+	} else if (ask->intent == ASK_RECOVER) {
+		next.epoch = higher(higher(have.epoch, ask->floor.epoch),
+				    a->floor_epoch) +
+			     1;
 	}
 	assert(lineage_cmp(next, have) > 0);
 	return next;
+}
+
+static void stage_line(struct publisher *p, uint32_t vol, enum staged_as as,
+		       const struct ask *ask)
+{
+	struct authority *a = &p->volumes[vol];
+
+	a->staged.lineage = mint(a, ask);
+	a->staged.primary =
+		p->registry->volumes[vol].topology.slots[ask->slot].replica;
+	a->staged.data_addr = ask->data_addr;
+	a->staged.ctrl_addr = ask->ctrl_addr;
+	a->staged_recovery = a->recovery;
+	stage(p, vol, as, a->staged.lineage.epoch);
 }
 
 enum ask_refusal publisher_ask(struct publisher *p, uint32_t vol,
@@ -178,21 +170,68 @@ enum ask_refusal publisher_ask(struct publisher *p, uint32_t vol,
 
 	if (refusal)
 		return refusal;
-	if (ask->slot < 0 || ask->slot >= REPLICA_SLOTS ||
-	    ask->data_addr.s[0] == '\0' || ask->ctrl_addr.s[0] == '\0')
+	if (is_quarantined(p, vol))
+		return ASK_QUARANTINED;
+	if (is_malformed(ask))
 		return ASK_MALFORMED;
-	if (a->write_seq == 0)
-		return ASK_BUSY;	/* the volume itself is not durable yet */
 	refusal = check_intent(&a->line, &t->slots[ask->slot].replica, ask);
 	if (refusal)
 		return refusal;
 	if (!line_equal(&a->line, &ask->expected))
 		return ASK_LINE_MOVED;
-	a->staged.lineage = mint(a->line.lineage, ask->intent);
-	a->staged.primary = t->slots[ask->slot].replica;
-	a->staged.data_addr = ask->data_addr;
-	a->staged.ctrl_addr = ask->ctrl_addr;
-	enqueue(p, vol);
+	if (is_regressed_by(a, ask->floor))
+		return ASK_REGRESSED;
+	stage_line(p, vol, AS_LINE, ask);
+	return ASK_TAKEN;
+}
+
+enum ask_refusal publisher_recover(struct publisher *p, uint32_t vol,
+				   const struct ask *ask,
+				   const struct recovery *trace)
+{
+	struct authority *a = &p->volumes[vol];
+	enum ask_refusal refusal = refuse_any(p, vol);
+
+	if (refusal)
+		return refusal;
+	if (ask->intent != ASK_RECOVER || is_malformed(ask))
+		return ASK_MALFORMED;
+	if (!line_equal(&a->line, &ask->expected))
+		return ASK_LINE_MOVED;
+	if (!is_quarantined(p, vol) && !is_regressed_by(a, ask->floor))
+		return ASK_SOUND;
+	if (ask->floor.epoch == UINT64_MAX ||
+	    a->line.lineage.epoch == UINT64_MAX)
+		return ASK_EXHAUSTED;
+	stage_line(p, vol, AS_RECOVERED, ask);
+	a->staged_recovery = (struct recovery){
+		.write_seq = a->staged_seq,
+		.line = a->line.lineage,
+		.floor = ask->floor,
+		.wall_s = trace->wall_s,
+		.uid = trace->uid,
+	};
+	return ASK_TAKEN;
+}
+
+enum ask_refusal publisher_delete(struct publisher *p, uint32_t vol,
+				  struct lineage expected,
+				  struct lineage reported)
+{
+	struct authority *a = &p->volumes[vol];
+	enum ask_refusal refusal = refuse_any(p, vol);
+	uint64_t floor = higher(higher(a->line.lineage.epoch, reported.epoch),
+				a->floor_epoch);
+
+	if (refusal)
+		return refusal;
+	if (lineage_cmp(a->line.lineage, expected))
+		return ASK_LINE_MOVED;
+	/* Room for a new life: its creation and its first line. */
+	if (floor >= UINT64_MAX - 2 || a->write_seq >= UINT64_MAX - 2)
+		return ASK_EXHAUSTED;
+	a->staged_floor = floor;
+	stage(p, vol, AS_TOMBSTONE, floor);
 	return ASK_TAKEN;
 }
 
@@ -200,126 +239,40 @@ void publisher_create(struct publisher *p, uint32_t vol)
 {
 	struct authority *a = &p->volumes[vol];
 
-	assert(a->write_seq == 0 && a->stage == STAGE_IDLE);
-	a->staged = a->line;
-	enqueue(p, vol);
+	assert(!a->exists && a->stage == STAGE_IDLE);
+	memset(&a->staged, 0, sizeof(a->staged));
+	memset(&a->staged_recovery, 0, sizeof(a->staged_recovery));
+	stage(p, vol, AS_VOLUME, a->floor_epoch);
 }
 
-bool publisher_is_closed(const struct publisher *p)
-{
-	return p->closed;
-}
-
-/* It stays linked; publisher_take_group() passes over it. */
-void publisher_withdraw(struct publisher *p, uint32_t vol)
-{
-	struct authority *a = &p->volumes[vol];
-
-	if (a->stage == STAGE_QUEUED && a->write_seq != 0)
-		a->staged = a->line;
-}
-
-static void fill_record(const struct publisher *p, uint32_t vol,
-			struct record *record)
+struct record publisher_make_record(const struct publisher *p, uint32_t vol)
 {
 	const struct registry_volume *volume = &p->registry->volumes[vol];
 	const struct authority *a = &p->volumes[vol];
+	const struct record_volume state = { .topology = volume->topology,
+					     .line = a->staged,
+					     .recovery = a->staged_recovery };
 
-	memset(record, 0, sizeof(*record));
-	record->kind = RECORD_VOLUME;
-	record->volume = volume->id;
-	record->write_seq = a->write_seq + 1;
-	record->volume_state.topology = volume->topology;
-	record->volume_state.line = a->staged;
+	if (a->staged_as == AS_TOMBSTONE)
+		return record_of_tombstone(&volume->id, a->staged_seq,
+					   a->staged_floor);
+	return record_of_volume(&volume->id, a->staged_seq, &state);
 }
 
-size_t publisher_take_group(struct publisher *p, struct record *ret_records,
-			    size_t max)
+void publisher_publish(struct authority *a)
 {
-	if (p->nr_group || p->closed)
-		return 0;
-	while (p->nr_group < max && p->queue_head != INDEX_NONE) {
-		uint32_t vol = p->queue_head;
-		struct authority *a = &p->volumes[vol];
+	bool is_line = a->staged_as == AS_LINE || a->staged_as == AS_RECOVERED;
 
-		p->queue_head = a->next;
-		if (p->queue_head == INDEX_NONE)
-			p->queue_tail = INDEX_NONE;
-		if (a->write_seq && line_equal(&a->staged, &a->line)) {
-			a->stage = STAGE_IDLE;	/* withdrawn */
-			continue;
-		}
-		a->stage = STAGE_IN_FLIGHT;
-		fill_record(p, vol, &ret_records[p->nr_group]);
-		p->group[p->nr_group++] = vol;
-	}
-	return p->nr_group;
-}
-
-size_t publisher_persisted(struct publisher *p, int error,
-			   const uint32_t **ret_vols)
-{
-	size_t nr = p->nr_group;
-
-	for (size_t i = 0; i < nr; i++) {
-		struct authority *a = &p->volumes[p->group[i]];
-
-		assert(a->stage == STAGE_IN_FLIGHT);
-		a->stage = STAGE_IDLE;
-		if (error)
-			continue;
-		assert(lineage_cmp(a->staged.lineage, a->line.lineage) > 0 ||
-		       a->write_seq == 0);
+	assert(a->staged_seq > a->write_seq);
+	assert(!is_line || lineage_cmp(a->staged.lineage, a->line.lineage) > 0);
+	a->write_seq = a->staged_seq;
+	a->exists = a->staged_as != AS_TOMBSTONE;
+	if (a->exists) {
 		a->line = a->staged;
-		a->write_seq++;
+		a->recovery = a->staged_recovery;
+		return;
 	}
-	/* A group that may be half on disk: no epoch may follow it. */
-	p->closed |= error != 0;
-	p->nr_group = 0;
-	*ret_vols = p->group;
-	return nr;
-}
-
-const char *ask_intent_name(enum ask_intent intent)
-{
-	switch (intent) {
-	case ASK_NONE:
-		break;
-	case ASK_BIND:
-		return "Bind";
-	case ASK_REFRESH:
-		return "RefreshEndpoint";
-	case ASK_REASSIGN:
-		return "Reassign";
-	}
-	return "none";
-}
-
-const char *ask_refusal_name(enum ask_refusal refusal)
-{
-	switch (refusal) {
-	case ASK_TAKEN:
-		return "taken";
-	case ASK_NO_CHANGE:
-		return "no change";
-	case ASK_MALFORMED:
-		return "malformed ask";
-	case ASK_ALREADY_BOUND:
-		return "the volume is bound already";
-	case ASK_NOT_BOUND:
-		return "the volume is not bound";
-	case ASK_NOT_HOLDER:
-		return "only the line's holder may refresh it";
-	case ASK_LINE_MOVED:
-		return "the line has moved since the decision";
-	case ASK_BUSY:
-		return "an earlier ask is still being made durable";
-	case ASK_QUARANTINED:
-		return "the volume's record is damaged";
-	case ASK_STORE_CLOSED:
-		return "the authority log is closed after a failed write";
-	case ASK_EXHAUSTED:
-		return "no higher lineage exists";
-	}
-	return "?";
+	memset(&a->line, 0, sizeof(a->line));
+	memset(&a->recovery, 0, sizeof(a->recovery));
+	a->floor_epoch = a->staged_floor;
 }

@@ -13,9 +13,12 @@
 
 enum ask_intent {
 	ASK_NONE,
-	ASK_BIND,		/* no line in the whole volume -> 1.1 */
+	ASK_BIND,		/* no line in the whole volume -> 1.1, or one
+				 * above the epochs of its earlier lives */
 	ASK_REFRESH,		/* by the line's holder -> E.(V+1) */
 	ASK_REASSIGN,		/* to a configured slot -> (E+1).1 */
+	ASK_RECOVER,		/* an operator's, when the line is not to be
+				 * trusted -> above all that is known, .1 */
 };
 
 /* Carries no epoch: asking is not minting. */
@@ -25,6 +28,8 @@ struct ask {
 	struct addr data_addr;
 	struct addr ctrl_addr;
 	struct line expected;	/* the whole line that was decided on */
+	struct lineage floor;	/* highest that any slot is known to have
+				 * acknowledged; none: no slot has */
 };
 
 /* Why an ask was not taken. 0 is taken. */
@@ -37,9 +42,12 @@ enum ask_refusal {
 	ASK_NOT_HOLDER,		/* refresh by another slot than the line's */
 	ASK_LINE_MOVED,		/* the line is not the expected one */
 	ASK_BUSY,		/* an ask of this volume is in flight */
-	ASK_QUARANTINED,	/* damaged record: nothing may be minted */
+	ASK_NO_VOLUME,		/* deleted: there is no such volume */
+	ASK_QUARANTINED,	/* damaged record or doubt: no mint */
+	ASK_REGRESSED,		/* a slot has acknowledged what is above */
+	ASK_SOUND,		/* recover: nothing is wrong with the line */
 	ASK_STORE_CLOSED,	/* a write failed: nothing is durable now */
-	ASK_EXHAUSTED,		/* the epoch is at its end */
+	ASK_EXHAUSTED,		/* epoch or write_seq is at its end */
 };
 
 struct publisher;
@@ -47,23 +55,43 @@ struct publisher;
 int publisher_new(const struct registry *registry, struct publisher **ret);
 void publisher_free(struct publisher *p);
 
-/* At start: the reloaded state of a volume that the registry knows. */
+/* At start: the reloaded state of a volume that the registry knows, or the
+ * tombstone of its name. */
 void publisher_reload(struct publisher *p, uint32_t vol,
 		      const struct record *record);
+/* The same for a damaged record: of it only the write_seq is known. */
+void publisher_reload_corrupt(struct publisher *p, uint32_t vol,
+			      uint64_t write_seq);
 
 /* Borrowed until the next publisher_persisted(); lineage none: never bound. */
 const struct line *publisher_line(const struct publisher *p, uint32_t vol);
 uint64_t publisher_write_seq(const struct publisher *p, uint32_t vol);
+struct recovery publisher_recovery(const struct publisher *p, uint32_t vol);
+/* The newest durable record is a sound one of a volume. */
+bool publisher_exists(const struct publisher *p, uint32_t vol);
+/* No epoch up to it will ever be minted for the name, line or not. */
+uint64_t publisher_floor_epoch(const struct publisher *p, uint32_t vol);
 /* On its way to the disk: neither durable nor to be taken back. */
 bool publisher_in_flight(const struct publisher *p, uint32_t vol);
 
 /* Stages the ask; of one volume the newest staged ask wins. */
 enum ask_refusal publisher_ask(struct publisher *p, uint32_t vol,
 			       const struct ask *ask);
-/* Takes back an ask that is not in flight yet. */
+/* Takes back an ask that is not in flight yet; not one of those below. */
 void publisher_withdraw(struct publisher *p, uint32_t vol);
+
+/* What operators ask for. It replaces a staged ask, and none replaces it. */
+
 /* Stages the volume itself, new to the registry, without a line. */
 void publisher_create(struct publisher *p, uint32_t vol);
+/* Stages the end of the volume. reported: highest that a slot has. */
+enum ask_refusal publisher_delete(struct publisher *p, uint32_t vol,
+				  struct lineage expected,
+				  struct lineage reported);
+/* The ask is ASK_RECOVER; of the trace wall_s and uid are the caller's. */
+enum ask_refusal publisher_recover(struct publisher *p, uint32_t vol,
+				   const struct ask *ask,
+				   const struct recovery *trace);
 /* A write has failed: nothing will be minted until the next start. */
 bool publisher_is_closed(const struct publisher *p);
 

@@ -3,10 +3,7 @@
  * A record as bytes and back; past this file no byte of a frame is looked at.
  * Must never know a file, nor what other frames say.
  */
-#include "record.h"
-
-#include <assert.h>
-#include <string.h>
+#include "record_body.h"
 
 #include "record_crc.h"
 
@@ -48,9 +45,20 @@ static void put_lineage(uint8_t **at, struct lineage l)
 	put_le(at, l.endpoint_version, 8);
 }
 
-static void put_volume_state(uint8_t **at, const struct topology *t,
-			     const struct line *line)
+static void put_recovery(uint8_t **at, const struct recovery *r)
 {
+	put_le(at, r->write_seq, 8);
+	put_lineage(at, r->line);
+	put_lineage(at, r->floor);
+	put_le(at, r->wall_s, 8);
+	put_le(at, r->uid, 4);
+}
+
+static void put_volume(uint8_t **at, const union record_body *body)
+{
+	const struct topology *t = &body->volume.state.topology;
+	const struct line *line = &body->volume.state.line;
+
 	put_le(at, t->guard, 1);
 	for (int i = 0; i < REPLICA_SLOTS; i++) {
 		put(at, &t->slots[i].replica, sizeof(t->slots[i].replica));
@@ -60,31 +68,34 @@ static void put_volume_state(uint8_t **at, const struct topology *t,
 	put(at, &line->primary, sizeof(line->primary));
 	put(at, &line->data_addr, sizeof(line->data_addr));
 	put(at, &line->ctrl_addr, sizeof(line->ctrl_addr));
+	put_le(at, body->volume.in_doubt, 1);
+	put_recovery(at, &body->volume.state.recovery);
 }
 
 static void put_body(uint8_t *at, const struct record *record)
 {
+	const union record_body body = record_open(record);
+
 	switch (record->kind) {
 	case RECORD_VOLUME:
-		put_volume_state(&at, &record->volume_state.topology,
-				 &record->volume_state.line);
+		put_volume(&at, &body);
 		return;
 	case RECORD_TOMBSTONE:
-		put_le(&at, record->tombstone.floor_epoch, 8);
+		put_le(&at, body.floor_epoch, 8);
 		return;
 	case RECORD_FLOOR:
-		put(&at, &record->floor.replica, sizeof(record->floor.replica));
-		put_lineage(&at, record->floor.lineage);
-		put(&at, &record->floor.primary, sizeof(record->floor.primary));
-		put_lineage(&at, record->floor.served);
+		put(&at, &body.floor.replica, sizeof(body.floor.replica));
+		put_lineage(&at, body.floor.lineage);
+		put(&at, &body.floor.primary, sizeof(body.floor.primary));
+		put_lineage(&at, body.floor.served);
 		return;
 	case RECORD_INCARNATION:
-		put_le(&at, record->incarnation.value, 8);
-		put(&at, &record->incarnation.master, STORE_ID_SIZE);
-		put_le(&at, record->incarnation.lease_ms, 4);
+		put_le(&at, body.incarnation.value, 8);
+		put(&at, &body.incarnation.master, STORE_ID_SIZE);
+		put_le(&at, body.incarnation.lease_ms, 4);
 		return;
 	case RECORD_MARKER:
-		put_le(&at, record->marker.nr_frames, 8);
+		put_le(&at, body.nr_frames, 8);
 		return;
 	case RECORD_UNSPEC:
 		return;
@@ -162,9 +173,26 @@ static struct lineage get_lineage(const uint8_t **at)
 	return l;
 }
 
-static void get_volume_state(const uint8_t **at, struct topology *t,
-			     struct line *line)
+static struct recovery get_recovery(const uint8_t **at)
 {
+	struct recovery r = { .write_seq = get_le(at, 8) };
+
+	r.line = get_lineage(at);
+	r.floor = get_lineage(at);
+	r.wall_s = get_le(at, 8);
+	r.uid = (uint32_t)get_le(at, 4);
+	return r;
+}
+
+/* Zeros follow a body of format 1: never recovered and not in doubt, which
+ * is what such a body means. False: a doubt that is neither yes nor no. */
+static bool get_volume(const uint8_t **at, union record_body *body)
+{
+	struct topology *t = &body->volume.state.topology;
+	struct line *line = &body->volume.state.line;
+	struct recovery recovery;
+	uint64_t in_doubt;
+
 	t->guard = (enum guard)get_le(at, 1);
 	for (int i = 0; i < REPLICA_SLOTS; i++) {
 		get(at, &t->slots[i].replica, sizeof(t->slots[i].replica));
@@ -174,37 +202,45 @@ static void get_volume_state(const uint8_t **at, struct topology *t,
 	get(at, &line->primary, sizeof(line->primary));
 	get(at, &line->data_addr, sizeof(line->data_addr));
 	get(at, &line->ctrl_addr, sizeof(line->ctrl_addr));
+	in_doubt = get_le(at, 1);
+	body->volume.in_doubt = in_doubt != 0;
+	recovery = get_recovery(at);
+	recovery_put(&body->volume.state.recovery, &recovery);
+	return in_doubt <= 1;
 }
 
-/* Fills the union of record->kind; gives the first byte after it. */
+/* Gives the first byte after the body, or NULL for one that is none. */
 static const uint8_t *get_body(const uint8_t *at, struct record *record)
 {
+	union record_body body = record_open(record);
+	bool sound = true;
+
 	switch (record->kind) {
 	case RECORD_VOLUME:
-		get_volume_state(&at, &record->volume_state.topology,
-				 &record->volume_state.line);
+		sound = get_volume(&at, &body);
 		break;
 	case RECORD_TOMBSTONE:
-		record->tombstone.floor_epoch = get_le(&at, 8);
+		body.floor_epoch = get_le(&at, 8);
 		break;
 	case RECORD_FLOOR:
-		get(&at, &record->floor.replica, sizeof(record->floor.replica));
-		record->floor.lineage = get_lineage(&at);
-		get(&at, &record->floor.primary, sizeof(record->floor.primary));
-		record->floor.served = get_lineage(&at);
+		get(&at, &body.floor.replica, sizeof(body.floor.replica));
+		body.floor.lineage = get_lineage(&at);
+		get(&at, &body.floor.primary, sizeof(body.floor.primary));
+		body.floor.served = get_lineage(&at);
 		break;
 	case RECORD_INCARNATION:
-		record->incarnation.value = get_le(&at, 8);
-		get(&at, &record->incarnation.master, STORE_ID_SIZE);
-		record->incarnation.lease_ms = (uint32_t)get_le(&at, 4);
+		body.incarnation.value = get_le(&at, 8);
+		get(&at, &body.incarnation.master, STORE_ID_SIZE);
+		body.incarnation.lease_ms = (uint32_t)get_le(&at, 4);
 		break;
 	case RECORD_MARKER:
-		record->marker.nr_frames = get_le(&at, 8);
+		body.nr_frames = get_le(&at, 8);
 		break;
 	case RECORD_UNSPEC:
 		break;
 	}
-	return at;
+	record_seal(record, &body);
+	return sound ? at : NULL;
 }
 
 static uint32_t crc_at(const uint8_t *frame, size_t offset)
@@ -252,6 +288,21 @@ static enum record_verdict get_header(const uint8_t *frame,
 	return flags & FLAG_DAMAGED ? RECORD_BAD_BODY : RECORD_OK;
 }
 
+/* What a version cannot say is not in its bodies. An older body is migrated
+ * by reading it: what it lacks reads as zero, and a store writes it anew in
+ * the present version at its next compaction. */
+static bool is_of_version(const struct record *record, unsigned int version)
+{
+	struct recovery r;
+
+	if (version >= 2 || record->kind != RECORD_VOLUME)
+		return true;
+	r = record_recovery(record);
+	return !record_is_in_doubt(record) && r.write_seq == 0 &&
+	       lineage_is_none(r.line) && lineage_is_none(r.floor) &&
+	       r.wall_s == 0 && r.uid == 0;
+}
+
 enum record_verdict record_decode(const uint8_t frame[RECORD_FRAME_SIZE],
 				  struct record *ret_record,
 				  struct record_frame *ret_at)
@@ -260,14 +311,18 @@ enum record_verdict record_decode(const uint8_t frame[RECORD_FRAME_SIZE],
 	struct record_frame at;
 	const uint8_t *rest;
 	enum record_verdict verdict;
+	unsigned int version;
 
 	if (is_zero(frame, RECORD_FRAME_SIZE))
 		return RECORD_ZERO;
 	if (memcmp(frame, magic, sizeof(magic)) != 0 ||
 	    crc_at(frame, HEADER_SIZE) != record_crc32c(0, frame, HEADER_SIZE))
 		return RECORD_BAD_HEADER;
-	if (record_format_version(frame) != RECORD_FORMAT_VERSION)
+	version = record_format_version(frame);
+	if (version > RECORD_FORMAT_VERSION)
 		return RECORD_BAD_VERSION;
+	if (version < RECORD_FORMAT_OLDEST)
+		return RECORD_BAD_HEADER;
 	verdict = get_header(frame, &record, &at);
 	if (verdict == RECORD_BAD_HEADER)
 		return verdict;
@@ -277,8 +332,8 @@ enum record_verdict record_decode(const uint8_t frame[RECORD_FRAME_SIZE],
 	    crc_at(frame, CRC_OFFSET) != frame_crc(frame))
 		return RECORD_BAD_BODY;
 	rest = get_body(frame + BODY_OFFSET, &record);
-	if (!is_zero(rest, (size_t)(frame + CRC_OFFSET - rest)) ||
-	    !record_is_valid(&record))
+	if (!rest || !is_zero(rest, (size_t)(frame + CRC_OFFSET - rest)) ||
+	    !is_of_version(&record, version) || !record_is_valid(&record))
 		return RECORD_BAD_BODY;
 	*ret_record = record;
 	return RECORD_OK;

@@ -24,7 +24,8 @@
 #include "types.h"
 
 #define RECORD_FRAME_SIZE	512
-#define RECORD_FORMAT_VERSION	1
+#define RECORD_FORMAT_VERSION	2	/* the one that is written */
+#define RECORD_FORMAT_OLDEST	1	/* without recovery and doubt */
 #define RECORD_GROUP_MAX	1024	/* frames made durable by one sync */
 
 enum record_kind {
@@ -36,6 +37,34 @@ enum record_kind {
 	RECORD_MARKER,		/* only says durable_through; opens a log */
 };
 
+/*
+ * The newest record of a volume is its whole state: no record is a delta.
+ * What it says is sealed: anybody may copy a record and ask it, but a line or
+ * a floor epoch comes in by record_mint.h alone, which is the publisher's.
+ * No lineage of a volume has an epoch above the write_seq of its record, so
+ * that a damaged body still bounds what it said.
+ */
+#define RECORD_SEALED_SIZE	344
+
+struct record {
+	enum record_kind kind;
+	struct volume_id volume;	/* empty: INCARNATION, MARKER */
+	uint64_t write_seq;		/* of this volume, counts up from 1;
+					 * 0: MARKER */
+	uint64_t sealed[RECORD_SEALED_SIZE / 8];
+};
+
+/* An operator's word that continued a volume whose line was not to be
+ * trusted. The trace that it leaves: every later record carries it. */
+struct recovery {
+	uint64_t write_seq;		/* of the record that came of it; 0:
+					 * never */
+	struct lineage line;		/* replaced; none: body was damaged */
+	struct lineage floor;		/* highest that a replica had reported */
+	uint64_t wall_s;		/* Unix time, for people alone */
+	uint32_t uid;			/* of who asked */
+};
+
 /* What a replica host must never forget of one slot. */
 struct floor {
 	struct replica_id replica;
@@ -44,31 +73,33 @@ struct floor {
 	struct lineage served;		/* last open at with complete data */
 };
 
-/* The newest record of a volume is its whole state: no record is a delta. */
-struct record {
-	enum record_kind kind;
-	struct volume_id volume;	/* empty: INCARNATION, MARKER */
-	uint64_t write_seq;		/* of this volume, counts up from 1;
-					 * 0: MARKER */
-	union {
-		struct {
-			struct topology topology;
-			struct line line;
-		} volume_state;
-		struct {
-			uint64_t floor_epoch;
-		} tombstone;
-		struct floor floor;
-		struct {
-			uint64_t value;
-			struct store_id master;	/* replica: whose it is */
-			uint32_t lease_ms;	/* longest lease it grants */
-		} incarnation;
-		struct {
-			uint64_t nr_frames;	/* of the log it opens, or 0 */
-		} marker;
-	};
+/* The start of a master; on a replica, of the one that it obeys. */
+struct incarnation {
+	uint64_t value;
+	struct store_id master;		/* replica: whose it is */
+	uint32_t lease_ms;		/* longest lease it grants */
 };
+
+/* RECORD_VOLUME. */
+struct topology record_topology(const struct record *record);
+struct line record_line(const struct record *record);
+struct recovery record_recovery(const struct record *record);
+/* Salvaged from a damaged log: a newer line may have been lost with it. */
+bool record_is_in_doubt(const struct record *record);
+void record_put_in_doubt(struct record *record);
+/* RECORD_TOMBSTONE: the highest epoch that the volume ever had. */
+uint64_t record_floor_epoch(const struct record *record);
+/* RECORD_FLOOR, RECORD_INCARNATION; all zero for RECORD_UNSPEC. */
+struct floor record_floor(const struct record *record);
+struct incarnation record_incarnation(const struct record *record);
+/* RECORD_MARKER: frames of the log that it opens, or 0. */
+uint64_t record_nr_frames(const struct record *record);
+
+struct record record_of_floor(const struct volume_id *volume,
+			      uint64_t write_seq, const struct floor *floor);
+struct record record_of_incarnation(uint64_t write_seq,
+				    const struct incarnation *incarnation);
+struct record record_of_marker(uint64_t nr_frames);
 
 /* The frame's place in its log; the store fills it, the reload checks it. */
 struct record_frame {

@@ -3,7 +3,7 @@
  * The form of a record: what record_encode() may be given and record_decode()
  * gives. Must never know bytes, nor what other records say.
  */
-#include "record.h"
+#include "record_body.h"
 
 static bool volume_is_sound(const struct volume_id *id)
 {
@@ -104,15 +104,39 @@ bool record_header_is_valid(const struct record *record)
 	return false;
 }
 
+/* Each raise of an epoch raised the write_seq by as much or more. */
+static bool epoch_is_bounded(uint64_t epoch, const struct record *record)
+{
+	return epoch <= record->write_seq;
+}
+
+static bool recovery_is_sound(const struct recovery *r,
+			      const struct record *record)
+{
+	return lineage_is_sound(r->line) && lineage_is_sound(r->floor) &&
+	       r->write_seq <= record->write_seq;
+}
+
+static bool volume_body_is_sound(const struct record *record,
+				 const struct record_volume *state)
+{
+	return topology_is_sound(&state->topology) &&
+	       line_is_sound(&state->line) &&
+	       epoch_is_bounded(state->line.lineage.epoch, record) &&
+	       recovery_is_sound(&state->recovery, record);
+}
+
 static bool body_is_sound(const struct record *record)
 {
+	const union record_body body = record_open(record);
+
 	switch (record->kind) {
 	case RECORD_VOLUME:
-		return topology_is_sound(&record->volume_state.topology) &&
-		       line_is_sound(&record->volume_state.line);
+		return volume_body_is_sound(record, &body.volume.state);
 	case RECORD_FLOOR:
-		return floor_is_sound(&record->floor);
+		return floor_is_sound(&body.floor);
 	case RECORD_TOMBSTONE:
+		return epoch_is_bounded(body.floor_epoch, record);
 	case RECORD_INCARNATION:
 	case RECORD_MARKER:
 		return true;

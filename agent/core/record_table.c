@@ -60,6 +60,14 @@ struct record_entry *record_table_at(struct record_table *table, size_t at)
 	return &table->entries[at];
 }
 
+uint32_t record_table_index(const struct record_table *table,
+			    const struct record_entry *entry)
+{
+	assert(entry >= table->entries);
+	assert(entry < table->entries + table->nr);
+	return (uint32_t)(entry - table->entries);
+}
+
 struct record_entry *record_table_take(struct record_table *table,
 				       const struct volume_id *volume)
 {

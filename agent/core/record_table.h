@@ -9,13 +9,17 @@
 #include "record.h"
 
 #define RECORD_NO_SKIP	UINT32_MAX
+#define RECORD_NO_ENTRY	UINT32_MAX
 
 struct record_entry {
 	struct record record;	/* kind RECORD_UNSPEC: nothing known yet;
 				 * damaged: kind, volume, write_seq only */
 	uint64_t log_seq;	/* of its frame */
+	uint64_t log_seq_next;	/* of its frame in the log that comes next */
 	uint64_t group;		/* the last group that named it */
 	uint32_t skip;		/* what reload reports of it */
+	uint32_t next;		/* behind it in the queue of a compaction */
+	bool is_queued;
 	bool damaged;
 };
 
@@ -28,6 +32,8 @@ void record_table_free(struct record_table *table);
 
 size_t record_table_nr(const struct record_table *table);
 struct record_entry *record_table_at(struct record_table *table, size_t at);
+uint32_t record_table_index(const struct record_table *table,
+			    const struct record_entry *entry);
 
 /* The volume's entry, made if there is none; NULL when the table is full. */
 struct record_entry *record_table_take(struct record_table *table,

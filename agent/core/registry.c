@@ -5,6 +5,7 @@
  */
 #include "registry.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,24 +122,90 @@ static void link_slot(struct registry *r, uint32_t vol, int slot, uint32_t host)
 	r->hosts[host].nr_slots++;
 }
 
-int registry_add_volume(struct registry *r, const struct volume_id *id,
-			const struct topology *topology, struct mono_ms now)
+static void unlink_slot(struct registry *r, uint32_t vol, int slot)
 {
-	int hosts[REPLICA_SLOTS];
-	int vol;
+	uint32_t nr = registry_slot(vol, slot);
+	struct registry_host *host = &r->hosts[r->volumes[vol].hosts[slot]];
+	uint32_t *at = &host->first_slot;
 
+	while (*at != nr)
+		at = &r->next_slot[*at];
+	*at = r->next_slot[nr];
+	host->nr_slots--;
+	r->volumes[vol].hosts[slot] = INDEX_NONE;
+}
+
+static int add_hosts(struct registry *r, const struct topology *topology,
+		     int hosts[REPLICA_SLOTS])
+{
 	for (int i = 0; i < REPLICA_SLOTS; i++) {
 		hosts[i] =
 			registry_add_host(r, &topology->slots[i].host, false);
 		if (hosts[i] < 0)
 			return hosts[i];
 	}
-	vol = add_volume(r, id, now);
-	if (vol < 0)
-		return vol;
+	return 0;
+}
+
+bool registry_is_placed(const struct registry *r, uint32_t vol)
+{
+	return r->volumes[vol].hosts[0] != INDEX_NONE;
+}
+
+int registry_place(struct registry *r, uint32_t vol,
+		   const struct topology *topology, struct mono_ms now)
+{
+	int hosts[REPLICA_SLOTS];
+	int ret = add_hosts(r, topology, hosts);
+
+	assert(!registry_is_placed(r, vol));
+	if (ret)
+		return ret;
 	r->volumes[vol].topology = *topology;
+	r->volumes[vol].known_since = now;
 	for (int i = 0; i < REPLICA_SLOTS; i++)
-		link_slot(r, (uint32_t)vol, i, (uint32_t)hosts[i]);
+		link_slot(r, vol, i, (uint32_t)hosts[i]);
+	return 0;
+}
+
+void registry_unplace(struct registry *r, uint32_t vol)
+{
+	if (!registry_is_placed(r, vol))
+		return;
+	for (int i = 0; i < REPLICA_SLOTS; i++)
+		unlink_slot(r, vol, i);
+}
+
+void registry_delete(struct registry *r, uint32_t vol)
+{
+	assert(!r->volumes[vol].deleted);
+	registry_unplace(r, vol);
+	r->volumes[vol].corrupt = false;
+	r->volumes[vol].in_doubt = false;
+	r->volumes[vol].deleted = true;
+	r->nr_deleted++;
+}
+
+int registry_add_volume(struct registry *r, const struct volume_id *id,
+			const struct topology *topology, struct mono_ms now)
+{
+	int hosts[REPLICA_SLOTS];
+	int vol = registry_find_volume(r, id);
+	int ret = add_hosts(r, topology, hosts);
+
+	if (ret)
+		return ret;
+	if (vol >= 0 && r->volumes[vol].deleted) {
+		r->volumes[vol].deleted = false;
+		r->nr_deleted--;
+	} else {
+		vol = add_volume(r, id, now);
+		if (vol < 0)
+			return vol;
+	}
+	/* Room for its hosts there is: they were added just now. */
+	ret = registry_place(r, (uint32_t)vol, topology, now);
+	assert(ret == 0);
 	return vol;
 }
 
@@ -149,5 +216,15 @@ int registry_add_corrupt(struct registry *r, const struct volume_id *id,
 
 	if (vol >= 0)
 		r->volumes[vol].corrupt = true;
+	return vol;
+}
+
+int registry_add_deleted(struct registry *r, const struct volume_id *id,
+			 struct mono_ms now)
+{
+	int vol = add_volume(r, id, now);
+
+	if (vol >= 0)
+		registry_delete(r, (uint32_t)vol);
 	return vol;
 }

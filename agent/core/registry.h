@@ -17,7 +17,12 @@ struct registry_volume {
 	struct topology topology;
 	uint32_t hosts[REPLICA_SLOTS];	/* index of each slot's host */
 	struct mono_ms known_since;
+	uint64_t floor_epoch;		/* epochs up to it are of earlier lives
+					 * of this name; 0: there were none */
 	bool corrupt;			/* record damaged: topology unknown */
+	bool in_doubt;			/* a newer record may have been lost */
+	bool deleted;			/* only the name and its floor are kept;
+					 * topology: what it last was, if known */
 };
 
 struct registry_host {
@@ -30,7 +35,8 @@ struct registry_host {
 struct registry {
 	uint32_t volumes_max;
 	uint32_t hosts_max;
-	uint32_t nr_volumes;
+	uint32_t nr_volumes;		/* deleted ones included */
+	uint32_t nr_deleted;
 	uint32_t nr_hosts;
 	struct registry_volume *volumes;
 	struct registry_host *hosts;
@@ -50,12 +56,24 @@ int registry_find_host(const struct registry *r, const struct host_id *id);
 /*
  * Index of the new volume; -EEXIST, -ENOSPC. Hosts that nobody configured
  * are added as such, since a reloaded record is the truth about its slots.
+ * The name of a deleted volume begins a new life under its old index.
  */
 int registry_add_volume(struct registry *r, const struct volume_id *id,
 			const struct topology *topology, struct mono_ms now);
 /* The same for a volume of which only the name survived. */
 int registry_add_corrupt(struct registry *r, const struct volume_id *id,
 			 struct mono_ms now);
+int registry_add_deleted(struct registry *r, const struct volume_id *id,
+			 struct mono_ms now);
+
+/* Puts a volume that has no slots on these hosts; -ENOSPC. */
+int registry_place(struct registry *r, uint32_t vol,
+		   const struct topology *topology, struct mono_ms now);
+/* Takes its slots from their hosts; it still tells the topology. */
+void registry_unplace(struct registry *r, uint32_t vol);
+bool registry_is_placed(const struct registry *r, uint32_t vol);
+/* Unplaces a volume and keeps no more than its name. */
+void registry_delete(struct registry *r, uint32_t vol);
 int registry_find_volume(const struct registry *r, const struct volume_id *id);
 
 /* A slot number names one slot of one volume. */

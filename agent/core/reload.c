@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Two passes over the frames of a log: how far it is known synced, then each
- * frame by the rule of its side of that mark. Must never know a file.
+ * How far a log is known synced, from its end, then each frame by the rule of
+ * its side of that mark. Must never know a file.
  */
 #include "reload.h"
 
@@ -64,12 +64,11 @@ static int refuse(struct reload *r, int code, uint64_t offset,
 	return code;
 }
 
-static struct frame frame_at(const struct reload *r, const uint8_t *image,
-			     size_t at)
+static struct frame frame_at(const struct reload *r, const uint8_t *bytes,
+			     uint64_t at)
 {
-	const uint8_t *bytes = image + at * RECORD_FRAME_SIZE;
 	struct frame f = {
-		.offset = (uint64_t)at * RECORD_FRAME_SIZE,
+		.offset = at * RECORD_FRAME_SIZE,
 		.seq = r->first_seq + at,
 	};
 
@@ -100,52 +99,43 @@ static int refuse_version(struct reload *r, const struct frame *f)
 }
 
 /* Each log is made with its opening frame already synced. */
-static int judge_opening(struct reload *r, const uint8_t *image,
-			 size_t nr_frames)
+int reload_begin(struct reload *r, const uint8_t opening[RECORD_FRAME_SIZE],
+		 uint64_t nr_frames)
 {
 	struct frame f;
 
 	if (nr_frames == 0)
 		return refuse(r, -EBADMSG, 0, "the log is empty");
-	f = frame_at(r, image, 0);
+	r->nr_frames = nr_frames;
+	r->nr_unsurveyed = nr_frames;
+	r->nr_taken = 0;
+	f = frame_at(r, opening, 0);
 	if (f.verdict == RECORD_BAD_VERSION)
 		return refuse_version(r, &f);
 	if (f.verdict != RECORD_OK || f.record.kind != RECORD_MARKER ||
 	    f.at.durable_through < f.at.log_seq)
 		return refuse(r, -EBADMSG, 0,
 			      "the log does not begin with its opening frame");
-	if (f.record.marker.nr_frames != nr_frames)
+	if (record_nr_frames(&f.record) != nr_frames)
 		return refuse(r, -EBADMSG, 0,
 			      "the log was made with %" PRIu64
-			      " frames and has %zu",
-			      f.record.marker.nr_frames, nr_frames);
+			      " frames and has %" PRIu64,
+			      record_nr_frames(&f.record), nr_frames);
 	r->store = f.at.store;
 	r->first_seq = f.at.log_seq;
+	r->durable_through = f.at.durable_through;
+	r->last_seq = f.at.group_last;
 	return 0;
 }
 
-static int find_last_group(struct reload *r, const uint8_t *image,
-			   size_t nr_frames)
+static int judge_last_group(struct reload *r)
 {
-	uint64_t end = r->first_seq + nr_frames;
+	uint64_t end = r->first_seq + r->nr_frames;
 
-	r->durable_through = 0;
-	r->last_seq = 0;
-	for (size_t i = 0; i < nr_frames; i++) {
-		struct frame f = frame_at(r, image, i);
-
-		if (!header_is_sound(&f) || !is_in_place(r, &f))
-			continue;
-		if (f.at.durable_through > r->durable_through)
-			r->durable_through = f.at.durable_through;
-		if (f.at.group_last > r->last_seq)
-			r->last_seq = f.at.group_last;
-	}
 	if (r->last_seq < r->durable_through)
 		r->last_seq = r->durable_through;
 	if (r->last_seq >= end)
-		return refuse(r, -EBADMSG,
-			      (uint64_t)nr_frames * RECORD_FRAME_SIZE,
+		return refuse(r, -EBADMSG, r->nr_frames * RECORD_FRAME_SIZE,
 			      "gap: frames up to log_seq %" PRIu64
 			      " are promised and the log ends at %" PRIu64,
 			      r->last_seq, end - 1);
@@ -157,6 +147,35 @@ static int find_last_group(struct reload *r, const uint8_t *image,
 			      " are more than one group, none known synced",
 			      r->durable_through + 1, r->last_seq);
 	return 0;
+}
+
+/*
+ * What is written later says more: so the last frame that can be believed has
+ * the last word, but for the opening one, which knew the whole of the log
+ * that it opened. Any other that says more is found in its turn.
+ */
+int reload_survey(struct reload *r, const uint8_t *frames, size_t nr)
+{
+	assert(nr <= r->nr_unsurveyed);
+	while (nr--) {
+		struct frame f = frame_at(r, frames + nr * RECORD_FRAME_SIZE,
+					  --r->nr_unsurveyed);
+
+		if (!header_is_sound(&f) || !is_in_place(r, &f))
+			continue;
+		if (f.at.durable_through > r->durable_through)
+			r->durable_through = f.at.durable_through;
+		if (f.at.group_last > r->last_seq)
+			r->last_seq = f.at.group_last;
+		r->nr_unsurveyed = 0;
+		break;
+	}
+	return reload_is_surveyed(r) ? judge_last_group(r) : 0;
+}
+
+bool reload_is_surveyed(const struct reload *r)
+{
+	return r->nr_unsurveyed == 0;
 }
 
 /* --- each frame ------------------------------------------------------------ */
@@ -189,6 +208,7 @@ static void take_damaged(struct reload *r, struct record_entry *entry,
 	skip->class = STORE_SKIP_CORRUPT;
 	skip->volume = f->record.volume;
 	skip->offset = f->offset;
+	skip->write_seq = write_seq;
 	snprintf(skip->reason, sizeof(skip->reason),
 		 "%s, log_seq %" PRIu64 ", write_seq %" PRIu64, what, f->seq,
 		 f->record.write_seq);
@@ -210,7 +230,7 @@ static void take_sound(struct reload *r, struct record_entry *entry,
 	entry->log_seq = f->seq;
 }
 
-static int take(struct reload *r, const struct frame *f)
+static int take_frame(struct reload *r, const struct frame *f)
 {
 	struct record_entry *entry;
 	bool damaged = f->verdict == RECORD_BAD_BODY;
@@ -275,6 +295,12 @@ static int judge_place(struct reload *r, const struct frame *f)
 			      "gap: log_seq %" PRIu64 " where %" PRIu64
 			      " belongs",
 			      f->at.log_seq, f->seq);
+	if (f->at.durable_through > r->durable_through ||
+	    f->at.group_last > r->last_seq)
+		return refuse(r, -EBADMSG, f->offset,
+			      "log_seq %" PRIu64 " promises up to %" PRIu64
+			      ", all after it up to %" PRIu64,
+			      f->seq, f->at.group_last, r->last_seq);
 	if (f->seq > r->durable_through &&
 	    (f->at.durable_through != r->durable_through ||
 	     f->at.group_last != r->last_seq))
@@ -310,19 +336,28 @@ static int judge(struct reload *r, const struct frame *f)
 		return ret;
 	if (f->seq > r->durable_through && f->record.kind != RECORD_MARKER)
 		r->has_news = true;
-	return take(r, f);
+	return take_frame(r, f);
 }
 
-int reload_judge(struct reload *r, const uint8_t *image, size_t nr_frames)
+int reload_take(struct reload *r, const uint8_t *frames, size_t nr)
 {
-	int ret = judge_opening(r, image, nr_frames);
+	int ret = 0;
 
-	if (ret == 0)
-		ret = find_last_group(r, image, nr_frames);
-	for (size_t i = 0; ret == 0 && i < nr_frames; i++) {
-		struct frame f = frame_at(r, image, i);
+	assert(nr <= r->nr_frames - r->nr_taken);
+	for (size_t i = 0; ret == 0 && i < nr; i++) {
+		struct frame f = frame_at(r, frames + i * RECORD_FRAME_SIZE,
+					  r->nr_taken++);
 
 		ret = judge(r, &f);
 	}
 	return ret;
+}
+
+int reload_judge(struct reload *r, const uint8_t *image, size_t nr_frames)
+{
+	int ret = reload_begin(r, image, nr_frames);
+
+	if (ret == 0)
+		ret = reload_survey(r, image, nr_frames);
+	return ret ? ret : reload_take(r, image, nr_frames);
 }

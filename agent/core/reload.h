@@ -27,24 +27,31 @@ struct store_skip {
 	struct volume_id volume;	/* whose newest record is lost; empty
 					 * when no volume has lost any */
 	uint64_t offset;		/* of the frame in the log, bytes */
+	uint64_t write_seq;		/* CORRUPT: no epoch of the volume was
+					 * above it */
 	char reason[160];
 };
 
 struct reload {
+	uint64_t nr_frames;		/* of the log */
+	uint64_t nr_unsurveyed;		/* of them, from the first on */
+	uint64_t nr_taken;		/* the same */
 	/* Sized by reload_init(). */
 	struct record_table *table;
 	struct store_skip *skips;
 	size_t nr_skips;
 	size_t skips_max;
-	/* Filled by reload_judge(), when it returns 0. */
+	/* Filled by reload_begin(). */
 	struct store_id store;
 	uint64_t first_seq;		/* log_seq of the first frame */
+	/* Filled by the survey. */
 	uint64_t durable_through;
 	uint64_t last_seq;		/* end of the last group, frames of
 					 * zeros included */
+	/* Filled by reload_take(). */
 	bool has_news;			/* above durable_through: not only
 					 * a marker */
-	/* Filled by reload_judge(), when it refuses. */
+	/* Filled by whichever call refuses. */
 	uint64_t bad_offset;
 	char bad_reason[160];
 };
@@ -53,11 +60,22 @@ int reload_init(struct reload *r, size_t volumes_max);
 void reload_exit(struct reload *r);
 
 /*
- * Once after reload_init(). 0; -EBADMSG for damage that no volume can be
- * blamed for, -EPROTONOSUPPORT for a later format version, -ENOSPC for more
- * volumes than volumes_max; then bad_offset and bad_reason say where and why.
- * Borrows the image.
+ * In slices of any size: reload_begin() with the first frame; then, from the
+ * end of the log towards its begin, reload_survey() while reload_is_surveyed()
+ * is false, which says how far the log is synced; then, from the begin,
+ * reload_take() until all were taken. Once after reload_init(), and no
+ * further when one refuses: -EBADMSG for damage that no volume can be blamed
+ * for, -EPROTONOSUPPORT for a later format version, -ENOSPC for more volumes
+ * than volumes_max; then bad_offset and bad_reason say where and why. Borrow
+ * the frames for the call.
  */
+int reload_begin(struct reload *r, const uint8_t opening[RECORD_FRAME_SIZE],
+		 uint64_t nr_frames);
+int reload_survey(struct reload *r, const uint8_t *frames, size_t nr);
+bool reload_is_surveyed(const struct reload *r);
+int reload_take(struct reload *r, const uint8_t *frames, size_t nr);
+
+/* The same for a log that is in memory as a whole. */
 int reload_judge(struct reload *r, const uint8_t *image, size_t nr_frames);
 
 #endif

@@ -69,6 +69,7 @@ static void on_backing(struct replica *r, const struct volume_id *volume,
 static int on_record(struct replica *r, const struct record *record,
 		     struct replica_update *update)
 {
+	struct incarnation incarnation;
 	struct slot *slot;
 
 	if (record->kind == RECORD_FLOOR) {
@@ -79,11 +80,12 @@ static int on_record(struct replica *r, const struct record *record,
 	}
 	if (record->kind != RECORD_INCARNATION)
 		return -EINVAL;
-	r->master.incarnation = record->incarnation.value;
-	r->master.store = record->incarnation.master;
-	r->master.lease_ms = record->incarnation.lease_ms;
+	incarnation = record_incarnation(record);
+	r->master.incarnation = incarnation.value;
+	r->master.store = incarnation.master;
+	r->master.lease_ms = incarnation.lease_ms;
 	r->master_write_seq = record->write_seq;
-	r->host.incarnation = record->incarnation.value;
+	r->host.incarnation = incarnation.value;
 	return 0;
 }
 

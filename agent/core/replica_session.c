@@ -173,7 +173,8 @@ static void name_slot(struct replica *r, const struct volume_id *volume,
 	replica_queue(r, slot, LIST_WORK);
 }
 
-/* What the master no longer names stays attached, but is not spoken of. */
+/* What the master no longer names stays attached at its floor, closed, and is
+ * not spoken of. */
 static void sync_end(struct replica *r)
 {
 	struct session *s = &r->session;
@@ -185,6 +186,8 @@ static void sync_end(struct replica *r)
 		if (slot->held && !named)
 			s->inventory_due = true;
 		slot->held = named;
+		if (!named && adapter_release(&slot->adapter))
+			replica_queue(r, slot, LIST_WORK);
 	}
 	if (!s->synced || s->want_inventory)
 		s->inventory_due = true;

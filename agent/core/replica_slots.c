@@ -196,17 +196,16 @@ void replica_retry(struct replica *r)
 
 static void write_master(struct replica *r, struct replica_update *update)
 {
-	struct record *record;
+	const struct incarnation incarnation = {
+		.value = r->master.incarnation,
+		.master = r->master.store,
+		.lease_ms = r->master.lease_ms,
+	};
 
 	if (r->master.incarnation == r->host.incarnation)
 		return;
-	record = &update->persist[update->nr_persist++];
-	memset(record, 0, sizeof(*record));
-	record->kind = RECORD_INCARNATION;
-	record->write_seq = r->master_write_seq + 1;
-	record->incarnation.value = r->master.incarnation;
-	record->incarnation.master = r->master.store;
-	record->incarnation.lease_ms = r->master.lease_ms;
+	update->persist[update->nr_persist++] =
+		record_of_incarnation(r->master_write_seq + 1, &incarnation);
 	r->master_in_flight = r->master;
 	r->group_has_master = true;
 }

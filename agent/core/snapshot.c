@@ -50,21 +50,12 @@ static void view_slot(const struct observation *o, struct view *view, int slot,
 	view->nr_covered += s->covered;
 }
 
-/*
- * A gate or a floor above the line: this store is older than what it once
- * ordered. Any word of it counts, fresh or not, since a floor never falls.
- */
-static bool is_regressed(const struct view *view)
+bool view_is_regressed_by(const struct view *view, struct lineage acknowledged)
 {
-	for (int i = 0; i < REPLICA_SLOTS; i++) {
-		const struct slot_obs *obs = view->slots[i].obs;
-
-		if (obs &&
-		    (lineage_cmp(obs->floor, view->line->lineage) > 0 ||
-		     lineage_cmp(obs->authority, view->line->lineage) > 0))
-			return true;
-	}
-	return false;
+	/* Without a line, what its earlier lives had is no news. */
+	if (lineage_is_none(view->line->lineage))
+		return acknowledged.epoch > view->floor_epoch;
+	return lineage_cmp(acknowledged, view->line->lineage) > 0;
 }
 
 /* Two primaries of one lineage; of two lineages the older is merely late. */
@@ -95,16 +86,19 @@ void snapshot_build(const struct observation *o, const struct line *line,
 	ret->vol = vol;
 	ret->line = line;
 	ret->primary = -1;
-	if (volume->corrupt) {
+	ret->floor_epoch = volume->floor_epoch;
+	ret->highest = o->highest[vol];
+	if (volume->corrupt || volume->in_doubt)
 		ret->reasons = EVIDENCE_BIT(EVIDENCE_AUTHORITY_RECORD_CORRUPT);
+	if (!registry_is_placed(o->registry, vol))
 		return;
-	}
 	for (int i = 0; i < REPLICA_SLOTS; i++)
 		view_slot(o, ret, i, now);
 	if (!lineage_is_none(line->lineage))
 		ret->primary = topology_slot_of_replica(&volume->topology,
 							&line->primary);
-	if (is_regressed(ret))
+	/* Any word of it counts, fresh or not: no floor ever falls. */
+	if (view_is_regressed_by(ret, ret->highest))
 		ret->reasons |= EVIDENCE_BIT(EVIDENCE_AUTHORITY_REGRESSED);
 	if (has_conflicting_claims(ret))
 		ret->reasons |=

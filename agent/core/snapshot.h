@@ -49,11 +49,16 @@ struct view {
 	struct slot_view slots[REPLICA_SLOTS];
 	int nr_covered;
 	bool pending;			/* some slot is within its grace */
+	struct lineage highest;		/* that any slot ever acknowledged */
+	uint64_t floor_epoch;		/* of the earlier lives of the name */
 	uint32_t reasons;		/* EVIDENCE_BIT() of what is wrong */
 };
 
 void snapshot_build(const struct observation *o, const struct line *line,
 		    uint32_t vol, struct mono_ms now, struct view *ret);
+
+/* The log knows of no lineage so high: it is older than what it ordered. */
+bool view_is_regressed_by(const struct view *view, struct lineage acknowledged);
 
 const char *evidence_name(enum evidence_code code);
 

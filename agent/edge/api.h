@@ -10,6 +10,9 @@
  *   GET  /v1/volumes         an array of volumes
  *   GET  /v1/volumes/NAME    one volume, or 404
  *   POST /v1/volumes         {"volume", "hosts": [3], "guard"?} -> 201 volume
+ *   DELETE /v1/volumes/NAME  ?expect=E.V|none, or whatever its line is -> 200
+ *   POST /v1/volumes/NAME/recover
+ *                            {"expect"?, "hosts"?, "guard"?} -> 200 volume
  *   GET  /v1/hosts           an array of hosts
  *
  * A refusal is {"error": sentence} with 400 malformed, 404 unknown, 405 not
@@ -28,11 +31,10 @@
 struct api;
 
 struct api_ops {
-	/* An ask for a new volume; api_answer() with the same token follows,
-	 * from within this call or later. The token is never 0. */
-	void (*create)(void *arg, const struct volume_id *volume,
-		       const struct host_id hosts[REPLICA_SLOTS],
-		       enum guard guard, uint64_t token);
+	/* MASTER_CREATE, _DELETE or _RECOVER, but for its time; borrowed.
+	 * api_answer() with the same token follows, from within this call or
+	 * later. */
+	void (*ask)(void *arg, const struct master_event *event);
 };
 
 struct api_config {
@@ -55,7 +57,7 @@ int api_new(struct loop *loop, const struct api_config *config,
 /*
  * Answers who still waits, closes everything, removes the socket. The memory
  * is given back when the loop has ended the ops in flight (loop_free() does).
- * NULL is fine; not from create().
+ * NULL is fine; not from ask().
  */
 void api_free(struct api *api);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * {"volume": NAME, "hosts": [NAME, NAME, NAME], "guard": "lease"|"quorum"}
- * becomes a struct here. Must never know whether it can be granted.
+ * {"volume": NAME, "hosts": [NAME, NAME, NAME], "guard": "lease"|"quorum"},
+ * or with "expect": "E.V" instead of the volume, becomes a struct here. Must
+ * never know whether it can be granted.
  */
 #include "api_ask.h"
 
@@ -71,26 +72,82 @@ static int parse_guard(const json_t *value, enum guard *ret, struct err *err)
 	return refuse(err, "guard", value, "\"lease\" or \"quorum\"");
 }
 
-static int parse_field(const char *key, const json_t *value,
+/* Digits, a dot, digits; neither number 0. */
+static int parse_lineage(const char *text, uint64_t parts[2])
+{
+	char *end;
+
+	for (int i = 0; i < 2; i++) {
+		if (*text < '1' || *text > '9')
+			return -EINVAL;
+		errno = 0;
+		parts[i] = strtoull(text, &end, 10);
+		if (errno || *end != (i ? '\0' : '.'))
+			return -EINVAL;
+		text = end + 1;
+	}
+	return 0;
+}
+
+int api_ask_parse_line(const char *text, struct lineage *ret, struct err *err)
+{
+	static const struct lineage none;
+	uint64_t parts[2] = { 0 };
+
+	if (strcmp(text, "none") == 0) {
+		*ret = none;
+		return 0;
+	}
+	if (parse_lineage(text, parts))
+		return err_set(
+			err, -EINVAL,
+			"expect: \"%.*s\" is not none or a lineage (EPOCH.ENDPOINT_VERSION, as in 7.2)",
+			VALUE_BYTES_SHOWN, text);
+	*ret = (struct lineage){ parts[0], parts[1] };
+	return 0;
+}
+
+static int parse_expect(const json_t *value, struct api_ask *ask,
+			struct err *err)
+{
+	const char *text = json_string_value(value);
+
+	if (!text)
+		return refuse(err, "expect", value, "\"none\" or a lineage");
+	return api_ask_parse_line(text, &ask->expected, err);
+}
+
+/* A field of every ask, or of this one alone. */
+enum fields {
+	FIELDS_CREATE,
+	FIELDS_RECOVER,
+};
+
+static int parse_field(const char *key, const json_t *value, enum fields fields,
 		       struct api_ask *ask, struct err *err)
 {
 	json_t *name;
 	int ret;
 
-	if (strcmp(key, "volume") == 0)
+	if (fields == FIELDS_CREATE && strcmp(key, "volume") == 0)
 		return parse_volume(value, &ask->volume, err);
+	if (fields == FIELDS_RECOVER && strcmp(key, "expect") == 0)
+		return parse_expect(value, ask, err);
 	if (strcmp(key, "hosts") == 0)
 		return parse_hosts(value, ask, err);
 	if (strcmp(key, "guard") == 0)
 		return parse_guard(value, &ask->guard, err);
 	name = json_string(key);
 	ret = refuse(err, "body", name,
-		     "a field of this ask: volume, hosts, guard");
+		     fields == FIELDS_CREATE ?
+			     "a field of this ask: volume, hosts, guard" :
+			     "a field of this ask: expect, hosts, guard");
 	json_decref(name);
 	return ret;
 }
 
-static int parse_object(json_t *body, struct api_ask *ask, struct err *err)
+static int parse_object(json_t *body, enum fields fields, struct api_ask *ask,
+			struct err *err)
 {
 	const char *key;
 	json_t *value;
@@ -99,21 +156,16 @@ static int parse_object(json_t *body, struct api_ask *ask, struct err *err)
 	if (!json_is_object(body))
 		return refuse(err, "body", body, "an object");
 	json_object_foreach(body, key, value) {
-		ret = parse_field(key, value, ask, err);
+		ret = parse_field(key, value, fields, ask, err);
 		if (ret)
 			return ret;
 	}
-	if (!ask->volume.s[0])
-		return err_set(err, -EINVAL, "volume: this field is missing");
-	if (!ask->hosts[0].s[0])
-		return err_set(err, -EINVAL, "hosts: this field is missing");
 	return 0;
 }
 
-int api_ask_parse(const char *bytes, size_t len, struct api_ask *ret,
-		  struct err *err)
+static int parse(const char *bytes, size_t len, enum fields fields,
+		 struct api_ask *ask, struct err *err)
 {
-	struct api_ask ask = { .guard = GUARD_LEASE };
 	json_error_t where;
 	json_t *body;
 	int error;
@@ -125,8 +177,33 @@ int api_ask_parse(const char *bytes, size_t len, struct api_ask *ret,
 		return err_set(err, -EINVAL,
 			       "body: not JSON: line %d column %d: %s",
 			       where.line, where.column, where.text);
-	error = parse_object(body, &ask, err);
+	error = parse_object(body, fields, ask, err);
 	json_decref(body);
+	return error;
+}
+
+int api_ask_parse(const char *bytes, size_t len, struct api_ask *ret,
+		  struct err *err)
+{
+	struct api_ask ask = { .guard = GUARD_LEASE };
+	int error = parse(bytes, len, FIELDS_CREATE, &ask, err);
+
+	if (error)
+		return error;
+	if (!ask.volume.s[0])
+		return err_set(err, -EINVAL, "volume: this field is missing");
+	if (!ask.hosts[0].s[0])
+		return err_set(err, -EINVAL, "hosts: this field is missing");
+	*ret = ask;
+	return 0;
+}
+
+int api_ask_parse_recover(const char *bytes, size_t len, struct api_ask *ret,
+			  struct err *err)
+{
+	struct api_ask ask = { .guard = GUARD_LEASE };
+	int error = parse(bytes, len, FIELDS_RECOVER, &ask, err);
+
 	if (!error)
 		*ret = ask;
 	return error;

@@ -13,10 +13,17 @@ struct api_ask {
 	struct volume_id volume;
 	struct host_id hosts[REPLICA_SLOTS];
 	enum guard guard;		/* GUARD_LEASE unless it is named */
+	struct lineage expected;	/* of a recovery */
 };
 
-/* -EINVAL: the sentence names the field and the value. */
+/* For a new volume. -EINVAL: the sentence names the field and the value. */
 int api_ask_parse(const char *bytes, size_t len, struct api_ask *ret,
 		  struct err *err);
+/* For a recovery, where all may be missing: without "expect" no line is
+ * expected, without "hosts" there are none. The volume is not in it. */
+int api_ask_parse_recover(const char *bytes, size_t len, struct api_ask *ret,
+			  struct err *err);
+/* "E.V", or "none" for no line. */
+int api_ask_parse_line(const char *text, struct lineage *ret, struct err *err);
 
 #endif

@@ -102,18 +102,17 @@ static json_t *evidence_json(const struct volume_status *status)
 	return array;
 }
 
-static bool is_corrupt(const struct volume_status *status)
+static void set_recovery(json_t **object, const struct recovery *recovery)
 {
-	for (unsigned int i = 0; i < status->nr_evidence; i++)
-		if (status->evidence[i].code ==
-		    EVIDENCE_AUTHORITY_RECORD_CORRUPT)
-			return true;
-	return false;
-}
-
-bool api_volume_exists(const struct volume_status *status)
-{
-	return status->write_seq || is_corrupt(status);
+	if (!recovery->write_seq)
+		return;
+	api_json_set_u64(object, "recovery_write_seq", recovery->write_seq);
+	set_lineage(object, "recovery_line_epoch",
+		    "recovery_line_endpoint_version", recovery->line);
+	set_lineage(object, "recovery_floor_epoch",
+		    "recovery_floor_endpoint_version", recovery->floor);
+	api_json_set_u64(object, "recovery_unix_s", recovery->wall_s);
+	api_json_set_u64(object, "recovery_uid", recovery->uid);
 }
 
 json_t *api_json_volume(const struct volume_status *status)
@@ -122,7 +121,7 @@ json_t *api_json_volume(const struct volume_status *status)
 
 	set_text(&object, "volume", status->volume.s);
 	/* Lost with a damaged record, like its slots. */
-	if (status->write_seq)
+	if (!status->damaged)
 		set_text(&object, "guard", guard_name(status->guard));
 	set_text(&object, "state", status->state);
 	set_lineage(&object, "epoch", "endpoint_version", status->line.lineage);
@@ -131,6 +130,7 @@ json_t *api_json_volume(const struct volume_status *status)
 	set_text(&object, "data_addr", status->line.data_addr.s);
 	set_text(&object, "ctrl_addr", status->line.ctrl_addr.s);
 	api_json_set_u64(&object, "write_seq", status->write_seq);
+	set_recovery(&object, &status->recovery);
 	api_json_set(&object, "slots", slots_json(status));
 	api_json_set(&object, "evidence", evidence_json(status));
 	return object;

@@ -21,7 +21,4 @@ json_t *api_json_skips(const struct store_skip *skips, size_t nr);
 void api_json_set(json_t **object, const char *key, json_t *value);
 void api_json_set_u64(json_t **object, const char *key, uint64_t value);
 
-/* Durable, or damaged: a volume that is neither does not exist yet. */
-bool api_volume_exists(const struct volume_status *status);
-
 #endif

@@ -32,7 +32,7 @@ static json_t *volume_row(const struct api *api, uint32_t index, bool *ret_skip)
 	struct volume_status status;
 
 	master_volume_status(api->config.master, index, clock_now(), &status);
-	*ret_skip = !api_volume_exists(&status);
+	*ret_skip = !status.exists;
 	return *ret_skip ? NULL : api_json_volume(&status);
 }
 

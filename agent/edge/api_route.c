@@ -1,110 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Requests of operators and their answers. An ask for a change waits, with
- * its connection suspended, until the owner of the loop knows its fate. Must
- * never decide anything.
+ * Which request of an operator goes where, and what is only read. Must never
+ * decide anything.
  */
 #include "api_state.h"
 
-#include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api_json.h"
 #include "clock.h"
-
-#define VALUE_BYTES_SHOWN	80
-
-/* --- answers ------------------------------------------------------------- */
-
-/* Takes response; MHD_NO makes the daemon close the connection. */
-static enum MHD_Result reply(struct MHD_Connection *connection,
-			     unsigned int status, const char *type,
-			     struct MHD_Response *response)
-{
-	enum MHD_Result ret = MHD_NO;
-
-	if (!response)
-		return MHD_NO;
-	if (MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-				    type) == MHD_YES)
-		ret = MHD_queue_response(connection, status, response);
-	MHD_destroy_response(response);
-	return ret;
-}
-
-/* Takes object, which may be NULL; gives NULL without memory. */
-static struct MHD_Response *json_response(json_t *object)
-{
-	char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
-	struct MHD_Response *response = NULL;
-
-	json_decref(object);
-	if (text)
-		response =
-			MHD_create_response_from_buffer(strlen(text), text,
-							MHD_RESPMEM_MUST_FREE);
-	if (!response)
-		free(text);
-	return response;
-}
-
-static enum MHD_Result reply_json(struct MHD_Connection *connection,
-				  unsigned int status, json_t *object)
-{
-	return reply(connection, status, "application/json",
-		     json_response(object));
-}
-
-/* What an asker wrote may be no text at all; a sentence always is. */
-static void make_printable(char *text)
-{
-	for (; *text; text++)
-		if (*text < ' ' || *text > '~')
-			*text = '?';
-}
-
-static struct MHD_Response *error_response(const char *format, ...)
-	__attribute__((format(printf, 1, 2)));
-
-static struct MHD_Response *error_response(const char *format, ...)
-{
-	char text[512];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	make_printable(text);
-	return json_response(json_pack("{s:s}", "error", text));
-}
-
-/* Takes error. */
-static enum MHD_Result refuse(struct MHD_Connection *connection,
-			      unsigned int status, struct MHD_Response *error)
-{
-	return reply(connection, status, "application/json", error);
-}
-
-static enum MHD_Result reply_volume(const struct api_request *request,
-				    unsigned int status,
-				    const struct volume_id *id)
-{
-	const struct master *master = request->api->config.master;
-	struct volume_status volume;
-	int vol = master_find_volume(master, id);
-
-	if (vol >= 0)
-		master_volume_status(master, (uint32_t)vol, clock_now(),
-				     &volume);
-	if (vol < 0 || !api_volume_exists(&volume))
-		return refuse(request->connection, MHD_HTTP_NOT_FOUND,
-			      error_response("volume %s is unknown", id->s));
-	return reply_json(request->connection, status,
-			  api_json_volume(&volume));
-}
 
 /* --- reads --------------------------------------------------------------- */
 
@@ -115,7 +21,8 @@ static enum MHD_Result get_healthz(struct api_request *request)
 
 	response = MHD_create_response_from_buffer(strlen(ok), ok,
 						   MHD_RESPMEM_PERSISTENT);
-	return reply(request->connection, MHD_HTTP_OK, "text/plain", response);
+	return api_reply(request->connection, MHD_HTTP_OK, "text/plain",
+			 response);
 }
 
 static uint32_t count_volumes(const struct master *master, struct mono_ms now)
@@ -125,7 +32,7 @@ static uint32_t count_volumes(const struct master *master, struct mono_ms now)
 
 	for (uint32_t i = 0; i < master_nr_volumes(master); i++) {
 		master_volume_status(master, i, now, &status);
-		nr += api_volume_exists(&status);
+		nr += status.exists;
 	}
 	return nr;
 }
@@ -169,19 +76,19 @@ static enum MHD_Result get_status(struct api_request *request)
 			 count_connected(c->master, now));
 	api_json_set_u64(&object, "reloaded", c->nr_reloaded);
 	api_json_set(&object, "skips", api_json_skips(skips, nr_skips));
-	return reply_json(request->connection, MHD_HTTP_OK, object);
+	return api_reply_json(request->connection, MHD_HTTP_OK, object);
 }
 
 static enum MHD_Result get_volumes(struct api_request *request)
 {
-	return reply(request->connection, MHD_HTTP_OK, "application/json",
-		     api_list_volumes(request->api));
+	return api_reply(request->connection, MHD_HTTP_OK, "application/json",
+			 api_list_volumes(request->api));
 }
 
 static enum MHD_Result get_hosts(struct api_request *request)
 {
-	return reply(request->connection, MHD_HTTP_OK, "application/json",
-		     api_list_hosts(request->api));
+	return api_reply(request->connection, MHD_HTTP_OK, "application/json",
+			 api_list_hosts(request->api));
 }
 
 static enum MHD_Result get_volume(struct api_request *request)
@@ -189,93 +96,47 @@ static enum MHD_Result get_volume(struct api_request *request)
 	struct volume_id id;
 
 	if (volume_id_parse(request->name, &id))
-		return refuse(request->connection, MHD_HTTP_BAD_REQUEST,
-			      error_response("volume: \"%.*s\" is not a volume name",
-					     VALUE_BYTES_SHOWN, request->name));
-	return reply_volume(request, MHD_HTTP_OK, &id);
-}
-
-/* --- asks ---------------------------------------------------------------- */
-
-static unsigned int status_of_error(int error)
-{
-	switch (error) {
-	case -EINVAL:
-		return MHD_HTTP_BAD_REQUEST;
-	case -ENOENT:
-		return MHD_HTTP_NOT_FOUND;
-	case -EEXIST:
-		return MHD_HTTP_CONFLICT;
-	case -ENOSPC:
-		return MHD_HTTP_INSUFFICIENT_STORAGE;
-	}
-	return MHD_HTTP_SERVICE_UNAVAILABLE;
-}
-
-static enum MHD_Result reply_fate(struct api_request *request)
-{
-	const struct master_answer *answer = &request->answer;
-
-	if (answer->error)
-		return refuse(request->connection,
-			      status_of_error(answer->error),
-			      error_response("%s", answer->text));
-	return reply_volume(request, MHD_HTTP_CREATED, &request->volume);
-}
-
-static enum MHD_Result post_volumes(struct api_request *request)
-{
-	struct api *api = request->api;
-	struct api_ask ask;
-	struct err err;
-
-	if (request->answered)
-		return reply_fate(request);
-	if (api_ask_parse(request->body, request->body_len, &ask, &err))
-		return refuse(request->connection, MHD_HTTP_BAD_REQUEST,
-			      error_response("%s", err.text));
-	if (api->freed)
-		return refuse(request->connection, MHD_HTTP_SERVICE_UNAVAILABLE,
-			      error_response("volume %s: the master is stopping",
-					     ask.volume.s));
-	request->volume = ask.volume;
-	request->token = ++api->last_token;
-	request->next = api->waiting;
-	api->waiting = request;
-	api->config.ops->create(api->config.arg, &ask.volume, ask.hosts,
-				ask.guard, request->token);
-	if (request->answered)
-		return reply_fate(request);
-	MHD_suspend_connection(request->connection);
-	request->suspended = true;
-	return MHD_YES;
+		return api_refuse_name(request);
+	return api_reply_volume(request, MHD_HTTP_OK, &id);
 }
 
 /* --- routes -------------------------------------------------------------- */
 
-/* A path that ends in '/' has a name behind it. */
+/* A path that ends in '/' has a name behind it, and then perhaps a verb. */
 static const struct route {
 	const char *method;
 	const char *path;
+	const char *verb;
 	const char *allowed;		/* all methods of the path */
 	enum MHD_Result (*answer)(struct api_request *request);
 } routes[] = {
-	{ "GET", "/healthz", "GET", get_healthz },
-	{ "GET", "/v1/status", "GET", get_status },
-	{ "GET", "/v1/volumes", "GET, POST", get_volumes },
-	{ "POST", "/v1/volumes", "GET, POST", post_volumes },
-	{ "GET", "/v1/volumes/", "GET", get_volume },
-	{ "GET", "/v1/hosts", "GET", get_hosts },
+	{ "GET", "/healthz", "", "GET", get_healthz },
+	{ "GET", "/v1/status", "", "GET", get_status },
+	{ "GET", "/v1/volumes", "", "GET, POST", get_volumes },
+	{ "POST", "/v1/volumes", "", "GET, POST", api_create_volume },
+	{ "POST", "/v1/volumes/", "/recover", "POST", api_recover_volume },
+	{ "GET", "/v1/volumes/", "", "DELETE, GET", get_volume },
+	{ "DELETE", "/v1/volumes/", "", "DELETE, GET", api_delete_volume },
+	{ "GET", "/v1/hosts", "", "GET", get_hosts },
 };
 
-/* The name behind the path, or NULL when url is another one. */
-static const char *match(const char *path, const char *url)
+/* Fills in the name behind the path; false: url is another one. A name that
+ * is cut is still too long to be one. */
+static bool match(const struct route *route, const char *url,
+		  char name[API_NAME_BYTES])
 {
-	size_t len = strlen(path);
+	size_t len = strlen(route->path), all = strlen(url);
+	size_t verb = strlen(route->verb);
 
-	if (strncmp(url, path, len))
-		return NULL;
-	return path[len - 1] == '/' || !url[len] ? url + len : NULL;
+	if (strncmp(url, route->path, len))
+		return false;
+	if (route->path[len - 1] != '/')
+		return !url[len];
+	if (all - len < verb || strcmp(url + all - verb, route->verb))
+		return false;
+	snprintf(name, API_NAME_BYTES, "%.*s", (int)(all - len - verb),
+		 url + len);
+	return true;
 }
 
 static enum MHD_Result refuse_method(struct api_request *request,
@@ -283,13 +144,14 @@ static enum MHD_Result refuse_method(struct api_request *request,
 				     const char *allowed)
 {
 	struct MHD_Response *error =
-		error_response("%.*s: method %.*s is not one of %s",
-			       VALUE_BYTES_SHOWN, url, VALUE_BYTES_SHOWN,
-			       method, allowed);
+		api_error("%.*s: method %.*s is not one of %s",
+			  API_VALUE_BYTES_SHOWN, url, API_VALUE_BYTES_SHOWN,
+			  method, allowed);
 
 	if (error)
 		MHD_add_response_header(error, MHD_HTTP_HEADER_ALLOW, allowed);
-	return refuse(request->connection, MHD_HTTP_METHOD_NOT_ALLOWED, error);
+	return api_refuse(request->connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+			  error);
 }
 
 static enum MHD_Result route(struct api_request *request, const char *url,
@@ -298,22 +160,25 @@ static enum MHD_Result route(struct api_request *request, const char *url,
 	const char *allowed = NULL;
 
 	if (request->body_too_large)
-		return refuse(request->connection, MHD_HTTP_CONTENT_TOO_LARGE,
-			      error_response("body: more than %d bytes",
-					     API_BODY_BYTES_MAX));
+		return api_refuse(request->connection,
+				  MHD_HTTP_CONTENT_TOO_LARGE,
+				  api_error("body: more than %d bytes",
+					    API_BODY_BYTES_MAX));
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-		request->name = match(routes[i].path, url);
-		if (!request->name)
+		if (!match(&routes[i], url, request->name))
 			continue;
 		if (strcmp(method, routes[i].method) == 0)
 			return routes[i].answer(request);
 		allowed = routes[i].allowed;
+		/* Else the verb would be taken for a part of a name. */
+		if (routes[i].verb[0])
+			break;
 	}
 	if (allowed)
 		return refuse_method(request, url, method, allowed);
-	return refuse(request->connection, MHD_HTTP_NOT_FOUND,
-		      error_response("there is no path %.*s", VALUE_BYTES_SHOWN,
-				     url));
+	return api_refuse(request->connection, MHD_HTTP_NOT_FOUND,
+			  api_error("there is no path %.*s",
+				    API_VALUE_BYTES_SHOWN, url));
 }
 
 /* What is past the limit is read and forgotten, so that the asker hears the

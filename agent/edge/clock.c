@@ -17,6 +17,14 @@ struct mono_ms clock_now(void)
 				 (uint64_t)ts.tv_nsec / 1000000 };
 }
 
+uint64_t clock_wall_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec;
+}
+
 int clock_random(void *buf, size_t len)
 {
 	ssize_t got = getrandom(buf, len, 0);

@@ -9,6 +9,8 @@
 #include "core/types.h"
 
 struct mono_ms clock_now(void);
+/* Unix time, to be shown to people. Nothing may follow from it. */
+uint64_t clock_wall_s(void);
 
 /* Fills buf with random bytes: 0 or a negative errno. */
 int clock_random(void *buf, size_t len);

@@ -12,11 +12,14 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NO_LOOKUP	"names are not looked up, because that would block"
 #define BACKLOG		512
 #define SILENCE_MS	10000	/* no answer so long: the peer is gone */
+#define TAKE_PAUSE_MS	20
+#define TAKE_TRIES	50	/* a second in all */
 
 /* Splits HOST:PORT or [HOST]:PORT; both parts must be there. */
 static int split(const char *text, char host[LINK_ADDR_TEXT_SIZE],
@@ -109,18 +112,38 @@ static int sock_new(const struct link_addr *addr)
 	return fd < 0 ? -errno : fd;
 }
 
+static int bind_and_listen(int fd, const struct link_addr *addr)
+{
+	if (bind(fd, (const struct sockaddr *)&addr->sa, addr->len) ||
+	    listen(fd, BACKLOG))
+		return -errno;
+	return 0;
+}
+
+/* A killed process is gone before the kernel has taken down its ring, and with
+ * it the socket that the ring still accepts on: some milliseconds. */
+static int take_address(int fd, const struct link_addr *addr)
+{
+	const struct timespec pause = { .tv_nsec = TAKE_PAUSE_MS * 1000000L };
+	int r = bind_and_listen(fd, addr);
+
+	for (int i = 0; r == -EADDRINUSE && i < TAKE_TRIES; i++) {
+		nanosleep(&pause, NULL);
+		r = bind_and_listen(fd, addr);
+	}
+	return r;
+}
+
 int link_sock_listen(const struct link_addr *addr, uint16_t *ret_port)
 {
 	const int on = 1;
-	int fd = sock_new(addr), r = 0;
+	int fd = sock_new(addr), r;
 
 	if (fd < 0)
 		return fd;
 	/* Or a restart would wait for connections of its former life. */
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, (const struct sockaddr *)&addr->sa, addr->len) ||
-	    listen(fd, BACKLOG))
-		r = -errno;
+	r = take_address(fd, addr);
 	if (!r)
 		r = port_of(fd, ret_port);
 	if (!r)

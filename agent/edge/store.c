@@ -8,31 +8,26 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "store_state.h"
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
-/* The log before the locks: none writes what another may own. */
+/* The logs before the locks: none writes what another may own. */
 void store_release(struct store *store)
 {
-	if (store_group_flies(store))
+	if (store_group_flies(store) || store_swap_flies(store))
 		return;
-	close_fd(&store->log_fd);
-	close_fd(&store->lock_fd);
-	close_fd(&store->dir_fd);
-	if (store_group_is_held(store))
+	store_file_close(&store->log_fd);
+	store_file_close(&store->next.fd);
+	if (!store->next.close_op.in_flight)
+		store_file_close(&store->next.old_fd);
+	store_file_close(&store->lock_fd);
+	store_file_close(&store->dir_fd);
+	if (store_group_is_held(store) || store_swap_is_held(store))
 		return;
 	reload_exit(&store->reload);
-	free(store->view);
 	free(store->group);
 	free(store->frames);
+	free(store->next.frames);
 	free(store);
 }
 
@@ -48,10 +43,11 @@ static struct store *store_new(size_t volumes_max, struct loop *loop)
 	store->lock_fd = -1;
 	store->log_fd = -1;
 	store_group_init(store);
-	store->view = calloc(volumes_max, sizeof(*store->view));
+	store_swap_init(store);
 	store->group = calloc(RECORD_GROUP_MAX, sizeof(*store->group));
 	store->frames = calloc(RECORD_GROUP_MAX, RECORD_FRAME_SIZE);
-	if (!store->view || !store->group || !store->frames ||
+	store->next.frames = calloc(STORE_SLICE, RECORD_FRAME_SIZE);
+	if (!store->group || !store->frames || !store->next.frames ||
 	    reload_init(&store->reload, volumes_max)) {
 		store_release(store);
 		return NULL;
@@ -107,19 +103,18 @@ static bool is_served(const struct record_entry *entry)
 }
 
 /* The first entry of the table is the incarnation's. */
-size_t store_records(const struct store *store, const struct record **ret)
+const struct record *store_next_record(const struct store *store, size_t *at)
 {
 	struct record_table *table = store->reload.table;
-	size_t nr = 0;
 
-	for (size_t i = 1; i < record_table_nr(table); i++) {
-		const struct record_entry *entry = record_table_at(table, i);
+	while (*at + 1 < record_table_nr(table)) {
+		const struct record_entry *entry;
 
+		entry = record_table_at(table, ++*at);
 		if (is_served(entry))
-			store->view[nr++] = entry->record;
+			return &entry->record;
 	}
-	*ret = store->view;
-	return nr;
+	return NULL;
 }
 
 struct record store_incarnation(const struct store *store)
@@ -131,4 +126,15 @@ size_t store_skips(const struct store *store, const struct store_skip **ret)
 {
 	*ret = store->reload.skips;
 	return store->reload.nr_skips;
+}
+
+struct store_status store_status(const struct store *store)
+{
+	return (struct store_status){
+		.closed = store->closed,
+		.nr_frames = store->nr_frames,
+		.nr_free = store_log_left(store),
+		.compacts = store->next.phase != COMPACT_IDLE,
+		.compaction_error = store->next.error,
+	};
 }

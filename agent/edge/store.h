@@ -13,9 +13,23 @@
  * Order: store_open() reloads everything, and makes what it adopted durable,
  * before it returns. store_commit() makes one group durable with one write
  * and one fdatasync; one group is in flight at a time. A second after the
- * last one a marker frame says that it was synced. A full log is replaced by
- * one of the newest records alone, waiting. After a failed write or fdatasync
- * the store is closed for good: every later commit is -EROFS, no retry.
+ * last one a marker frame says that it was synced. After a failed or short
+ * write or a failed fdatasync the store is closed for good: every later
+ * commit is -EROFS, nothing is written any more and no fsync is tried again,
+ * for after the first failure its success would mean nothing.
+ *
+ * How long a commit takes: no group waits for company. It waits for its own
+ * write and fdatasync, behind a marker's at most, and at the switch of logs
+ * for two groups' worth of copying, two fdatasyncs, a rename and an fsync.
+ *
+ * A log three quarters full is replaced by one of the newest records while
+ * commits go on in it: the last quarter is for them. When they have filled
+ * that too, they wait for the new log. One that cannot be made (ENOSPC, EIO)
+ * touches nothing: commits go on in the old log, the errno is in
+ * store_status(), and ten seconds later the next commit begins another. The
+ * store closes for good when the old log is full and the new one cannot be
+ * made, or when the rename or the fsync of the folder failed: then nobody
+ * knows which of the two a crash would leave.
  */
 #ifndef BFENCE_STORE_H
 #define BFENCE_STORE_H
@@ -53,9 +67,12 @@ void store_close(struct store *store);
 
 struct store_id store_identity(const struct store *store);
 
-/* The newest valid record of each volume, none for the volumes of
- * store_skips(). Borrowed until the next commit or call. */
-size_t store_records(const struct store *store, const struct record **ret);
+/*
+ * One after the other, from *at = 0 on: the newest valid record of each
+ * volume, none for the volumes of store_skips(); then NULL. Borrowed until
+ * the next done() or store_commit_now().
+ */
+const struct record *store_next_record(const struct store *store, size_t *at);
 /* Kind RECORD_UNSPEC when there is none. */
 struct record store_incarnation(const struct store *store);
 /* What the reload skipped; a superseded damage names no volume. */
@@ -73,7 +90,18 @@ size_t store_skips(const struct store *store, const struct store_skip **ret);
 int store_commit(struct store *store, const struct record *records, size_t nr,
 		 struct loop_op *op);
 
-/* The same, waiting, for use before the loop runs (incarnation at start). */
+/* The same, waiting, for use before the loop runs (incarnation at start);
+ * -EBUSY while a log is being replaced, too. */
 int store_commit_now(struct store *store, const struct record *record);
+
+struct store_status {
+	bool closed;			/* for good */
+	bool compacts;			/* the next log is being made */
+	int compaction_error;		/* of the last one, negative errno */
+	uint64_t nr_frames;		/* of the log */
+	uint64_t nr_free;
+};
+
+struct store_status store_status(const struct store *store);
 
 #endif

@@ -81,20 +81,9 @@ static void encode(struct store *store, const struct record *records, size_t nr)
 			      store->frames + i * RECORD_FRAME_SIZE);
 }
 
-static int make_room(struct store *store, size_t nr)
+static bool has_room(const struct store *store, size_t nr)
 {
-	uint64_t end = store->first_seq + store->nr_frames;
-	int ret;
-
-	if (store->next_seq + nr <= end)
-		return 0;
-	ret = store_log_compact(store);
-	if (ret) {
-		store->closed = true;
-		return ret;
-	}
-	assert(store->next_seq + nr <= store->first_seq + store->nr_frames);
-	return 0;
+	return store_log_left(store) >= nr;
 }
 
 /* The group is synced: now its records are the newest. */
@@ -110,6 +99,7 @@ static void apply(struct store *store)
 		entry->record = *record;
 		entry->log_seq = store->next_seq + i;
 		entry->damaged = false;
+		store_compact_changed(store, entry);
 	}
 	store->next_seq += store->nr_group;
 	store->idle_since = clock_now().v;
@@ -139,14 +129,24 @@ static int fly(struct store *store, const struct record *records, size_t nr)
 	return -ECANCELED;
 }
 
-static int fly_group(struct store *store)
+/* Sends the group that waits, unless something is in its way that ends with
+ * a call from there. An error closes the store. */
+static int send_group(struct store *store)
 {
-	int ret = make_room(store, store->nr_group);
+	int ret;
 
+	if (store_group_flies(store) || store_swap_holds(store))
+		return 0;
+	if (!has_room(store, store->nr_group)) {
+		ret = store_swap_need(store);
+	} else {
+		store->group_waits = false;
+		store->marker_flies = false;
+		ret = fly(store, store->group, store->nr_group);
+	}
 	if (ret)
-		return ret;
-	store->marker_flies = false;
-	return fly(store, store->group, store->nr_group);
+		store->closed = true;
+	return ret;
 }
 
 static void tell(struct store *store, int error)
@@ -154,6 +154,7 @@ static void tell(struct store *store, int error)
 	struct loop_op *op = store->waiter;
 
 	store->waiter = NULL;
+	store->group_waits = false;
 	op->in_flight = false;
 	op->done(op, error);
 }
@@ -176,22 +177,39 @@ static void finish(struct store *store)
 		store_release(store);
 		return;
 	}
-	if (error)
+	if (error) {
 		store->closed = true;
-	else if (store->marker_flies)
+	} else if (store->marker_flies) {
 		store->next_seq++;
-	else
-		apply(store);
-	if (!error && store->marker_flies) {
 		store->behind = false;
-		if (store->waiter)
-			error = fly_group(store);
+	} else {
+		apply(store);
+	}
+	store_swap_go_on(store);
+	if (!error && store->group_waits) {
+		error = send_group(store);
 		if (!error)
 			return;
 	}
 	store_group_arm(store);
 	if (store->waiter)
 		tell(store, error);
+}
+
+/* Where there is room, what became of the next log does not matter yet. */
+void store_group_go_on(struct store *store, int error)
+{
+	if (store->group_waits && !store->closed &&
+	    (!error || has_room(store, store->nr_group)))
+		error = send_group(store);
+	if (!error)
+		return;
+	if (!store->group_waits) {
+		store_group_arm(store);
+		return;
+	}
+	store->closed = true;
+	tell(store, error);
 }
 
 static void on_write(struct loop_op *op, int res)
@@ -212,12 +230,17 @@ static void on_sync(struct loop_op *op, int res)
 		finish(store);
 }
 
-/* A full log is compacted instead: the new one says that all is synced. */
+/* A log without room for it has a new one made, which says that all of the
+ * old one is synced. */
 static void write_marker(struct store *store)
 {
 	static const struct record marker = { .kind = RECORD_MARKER };
 
-	if (make_room(store, 1) || !store->behind)
+	if (!has_room(store, 1)) {
+		store_swap_go_on(store);
+		return;
+	}
+	if (store_swap_holds(store))
 		return;
 	store->marker_flies = true;
 	fly(store, &marker, 1);
@@ -262,14 +285,29 @@ int store_commit(struct store *store, const struct record *records, size_t nr,
 	if (store->waiter)
 		return -EBUSY;
 	ret = take_group(store, records, nr);
-	/* Behind a marker in flight it is the marker's end that sends it. */
-	if (ret == 0 && !store_group_flies(store))
-		ret = fly_group(store);
 	if (ret)
 		return ret;
+	store->group_waits = true;
+	ret = send_group(store);
+	if (ret) {
+		store->group_waits = false;
+		return ret;
+	}
 	store->waiter = op;
 	op->in_flight = true;
 	return 0;
+}
+
+static int append_now(struct store *store)
+{
+	int ret = 0;
+
+	if (!has_room(store, 1))
+		ret = store_compact_now(store);
+	if (ret)
+		return ret;
+	encode(store, store->group, 1);
+	return store_log_append(store, store->frames, 1);
 }
 
 int store_commit_now(struct store *store, const struct record *record)
@@ -278,15 +316,13 @@ int store_commit_now(struct store *store, const struct record *record)
 
 	if (store->closed)
 		return -EROFS;
-	if (store_group_flies(store))
+	if (store->waiter || store_group_flies(store) ||
+	    store_swap_flies(store))
 		return -EBUSY;
 	ret = take_group(store, record, 1);
-	if (ret == 0)
-		ret = make_room(store, 1);
 	if (ret)
 		return ret;
-	encode(store, store->group, 1);
-	ret = store_log_append(store, store->frames, 1);
+	ret = append_now(store);
 	if (ret) {
 		store->closed = true;
 		return ret;

@@ -17,8 +17,10 @@ import socket
 import subprocess
 import threading
 
-BFENCED = os.environ.get("BFENCED_BIN", "build/bfenced")
-BFENCE = os.environ.get("BFENCE_BIN", "build/bfence")
+BFENCED = os.environ.get(
+    "BFENCED_BIN", os.path.join(os.environ.get("BUILD", "build"), "bfenced"))
+BFENCE = os.environ.get(
+    "BFENCE_BIN", os.path.join(os.environ.get("BUILD", "build"), "bfence"))
 DEADLINE_S = 20
 HOSTS = ["h1", "h2", "h3", "h4"]
 

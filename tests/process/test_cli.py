@@ -16,7 +16,8 @@ import threading
 
 import pytest
 
-BFENCE = os.environ.get("BFENCE_BIN", "build/bfence")
+BFENCE = os.environ.get(
+    "BFENCE_BIN", os.path.join(os.environ.get("BUILD", "build"), "bfence"))
 
 VOLUME = {
     "volume": "v1",
@@ -80,7 +81,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(reply)
 
-    do_GET = do_POST = answer
+    do_GET = do_POST = do_DELETE = answer
 
     def address_string(self):
         return "unix"
@@ -151,6 +152,10 @@ def rows(text):
     (["volume", "create", "v1", "h1", "h2"], "too few words"),
     (["volume", "create", "v1", "h1", "h2", "h3", "--guard", "x"], '"x"'),
     (["volume", "create", "v1", "h1", "h1", "h3"], '"h1"'),
+    (["volume", "delete"], "too few words"),
+    (["volume", "delete", "v1", "--expect", "4"], '"4"'),
+    (["volume", "recover", "v1", "h1", "h2"], "too few words"),
+    (["volume", "recover", "v1", "--force"], "--force"),
 ])
 def test_a_wrong_command_line_is_exit_2_with_the_usage_on_stderr(words, part):
     done = run(*words)
@@ -168,7 +173,8 @@ def test_help_lists_every_verb_on_stdout():
     assert done.stderr == ""
     for verb in ("show", "monitor", "attach", "detach", "fence", "open",
                  "close", "lease", "cluster status", "volume list",
-                 "volume show", "volume create", "host list"):
+                 "volume show", "volume create", "volume delete",
+                 "volume recover", "host list"):
         assert f"\n  {verb} " in done.stdout
         help_of_verb = run(*verb.split(), "--help")
         assert help_of_verb.returncode == 0
@@ -265,6 +271,47 @@ def test_volume_create_posts_the_words_and_no_default(master, options, guard):
     assert master.server.asked == [
         ("POST", "/v1/volumes", "application/json",
          {"volume": "v2", "hosts": ["h1", "h2", "h3"], **guard})]
+
+
+@pytest.mark.parametrize("options, query", [
+    ([], "?expect=none"),
+    (["--expect", "4.2"], "?expect=4.2"),
+    (["--force"], ""),
+])
+def test_volume_delete_names_the_line_that_is_meant(master, options, query):
+    master.will_answer("DELETE", f"/v1/volumes/v1{query}", 200,
+                       {"volume": "v1", "deleted": True})
+    done = master.run("volume", "delete", "v1", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert rows(done.stdout) == [["volume", "v1"], ["deleted", "yes"]]
+    assert master.server.asked[0][:2] == ("DELETE", f"/v1/volumes/v1{query}")
+    done = master.run("volume", "delete", "v1", *options, "-j")
+    assert json.loads(done.stdout) == [{"volume": "v1", "deleted": True}]
+
+
+def test_volume_delete_does_not_guess_between_two_options(master):
+    done = master.run("volume", "delete", "v1", "--force", "--expect", "4.2")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert master.server.asked == []
+
+
+@pytest.mark.parametrize("words, body", [
+    ([], {"expect": "none"}),
+    (["--expect", "4.2"], {"expect": "4.2"}),
+    (["h1", "h2", "h3", "--guard", "quorum"],
+     {"expect": "none", "hosts": ["h1", "h2", "h3"], "guard": "quorum"}),
+])
+def test_volume_recover_posts_what_is_known(master, words, body):
+    recovered = {**VOLUME, "recovery_write_seq": 17,
+                 "recovery_line_epoch": 1, "recovery_line_endpoint_version": 2,
+                 "recovery_unix_s": 1700000000, "recovery_uid": 7}
+    master.will_answer("POST", "/v1/volumes/v1/recover", 200, recovered)
+    done = master.run("volume", "recover", "v1", *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ["recovery_uid", "7"] in rows(done.stdout)
+    assert ["recovery_line_epoch", "1"] in rows(done.stdout)
+    assert master.server.asked == [
+        ("POST", "/v1/volumes/v1/recover", "application/json", body)]
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 503])
@@ -396,7 +443,9 @@ def fixture_complete(master, tmp_path):
 @pytest.mark.parametrize("words, offered", [
     (["sh"], ["show"]),
     (["vol"], ["volume"]),
-    (["volume", ""], ["create", "list", "show"]),
+    (["volume", ""], ["create", "delete", "list", "recover", "show"]),
+    (["volume", "delete", ""], ["v1", "v2"]),
+    (["volume", "recover", "v1", "h"], ["h1", "h2"]),
     (["fence", "v1", "1.1", "--dr"], ["--drain-ms"]),
     (["volume", "create", "--guard", ""], ["lease", "quorum"]),
     (["volume", "show", ""], ["v1", "v2"]),

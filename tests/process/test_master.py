@@ -250,6 +250,56 @@ def test_asks_at_one_time_are_all_answered(running):
     assert running.volumes().keys() == set(names)
 
 
+def test_a_deleted_volume_is_gone_and_its_name_may_come_back(running):
+    running.create("v1")
+    running.create("v2")
+    done = running.bfence("volume", "delete", "v1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split() for line in done.stdout.splitlines()] == \
+        [["volume", "v1"], ["deleted", "yes"]]
+    assert running.volumes().keys() == {"v2"}
+    assert running.request("GET", "/v1/volumes/v1")[0] == 404
+    again = running.bfence("volume", "delete", "v1", "--force")
+    assert "volume v1 is unknown" in sentence_of(again)
+    running.log.wait("delete volume=v1", f"uid={os.getuid()}")
+    running.kill()
+    running.start()
+    assert running.volumes().keys() == {"v2"}
+    assert running.status()["reloaded"] == 1
+    running.create("v1", "h4", "h2", "h1")
+    assert running.volumes()["v1"]["write_seq"] == 3
+    assert [host["slots"] for host in running.objects("host", "list")] == \
+        [2, 2, 1, 1]
+
+
+@pytest.mark.parametrize("path, status, part", [
+    ("v1?expect=1.1", 409, "volume v1 has no line, the ask expects the line 1.1"),
+    ("v1?expect=1", 400, 'expect: "1" is not'),
+    ("v1?expect=0.1", 400, 'expect: "0.1" is not'),
+    ("v1?expect=99999999999999999999.1", 400, "expect: "),
+    ("v1?expected=1.1", 400, 'argument: "expected" is not one'),
+    ("v1?expect=none&expect=none", 400, "more than once"),
+    ("v1/recover", 405, "DELETE"),
+])
+def test_a_delete_that_is_misspelt_deletes_nothing(running, path, status,
+                                                   part):
+    running.create("v1")
+    before, frames = running.volumes(), AuthorityLog(running.store).volumes()
+    got, answer = running.request("DELETE", f"/v1/volumes/{path}")
+    assert got == status
+    assert part in answer["error"]
+    assert running.volumes() == before
+    assert AuthorityLog(running.store).volumes() == frames
+
+
+def test_a_volume_that_is_sound_is_not_recovered(running):
+    running.create("v1")
+    done = running.bfence("volume", "recover", "v1")
+    assert sentence_of(done).startswith("bfence: volume recover v1: volume v1: ")
+    done = running.bfence("volume", "recover", "v9")
+    assert "volume v9 is unknown" in sentence_of(done)
+
+
 # --- ends and starts ---------------------------------------------------------
 
 def test_after_sigkill_the_same_volumes_come_back_and_nothing_is_minted(
@@ -395,6 +445,26 @@ def test_a_damaged_volume_is_never_taken_for_a_new_one(stopped):
     (shown,) = stopped.objects("volume", "show", "v2")
     assert [e["code"] for e in shown["evidence"]] == \
         ["AuthorityRecordCorrupt"]
+
+
+def test_a_damaged_volume_is_not_recovered_blindly(stopped):
+    damaged(stopped, KIND_VOLUME, "v2", BODY + 20)
+    stopped.write_conf("grace_ms = 1000\n")
+    stopped.start()
+    done = stopped.bfence("volume", "recover", "v2")
+    assert "its three hosts must be named" in sentence_of(done)
+    done = stopped.bfence("volume", "recover", "v2", *HOSTS[:3])
+    assert "0 of its hosts have given a fresh and complete inventory, " \
+        "recovery needs 2" in sentence_of(done)
+    assert "recover it, or delete it" in \
+        sentence_of(stopped.bfence("volume", "delete", "v2"))
+    done = stopped.bfence("volume", "delete", "v2", "--force")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert stopped.volumes().keys() == {"v1", "v3"}
+    stopped.stop()
+    stopped.start()
+    assert stopped.volumes().keys() == {"v1", "v3"}
+    assert [skip.get("volume") for skip in stopped.status()["skips"]] == [None]
 
 
 @pytest.mark.parametrize("kind, volume, at", [

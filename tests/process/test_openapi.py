@@ -112,6 +112,18 @@ def test_every_answer_is_as_described(document, stopped):
         got, _ = check(document, stopped, "GET", f"/v1/volumes/{name}",
                        template=one)
         assert got == status
+    for name, status in (("v1?expect=4.2", 409), ("v1?expect=4", 400),
+                         ("v1?expect=none", 200), ("v1", 404)):
+        got, _ = check(document, stopped, "DELETE", f"/v1/volumes/{name}",
+                       template=one)
+        assert got == status
+    for name, body, status in (("v2", {"hosts": HOSTS[:2]}, 400),
+                               ("v2", {}, 400), ("v3", {}, 404),
+                               ("v2", {"hosts": ["h1", "h2", "h9"]}, 404)):
+        got, _ = check(document, stopped, "POST",
+                       f"/v1/volumes/{name}/recover", json.dumps(body),
+                       template=one + "/recover")
+        assert got == status
 
 
 @pytest.mark.parametrize("name, hosts, status", [

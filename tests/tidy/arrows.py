@@ -18,12 +18,13 @@ KMOD = {
     "grant": "kmod/verdict kmod/host",
     "gate": "kmod/verdict kmod/compat kmod/grant kmod/lab kmod/trace",
     "fence": "kmod/gate kmod/lab kmod/trace",
-    "attach": "kmod/fence",
+    "attach": "kmod/fence kmod/stamped",
     "disk": "kmod/gate kmod/lab",
     "disks": "kmod/disk kmod/fence",
     "proof": "kmod/disks",
+    "stamped": "uapi kmod/gate",
     "netlink": "kmod/attach kmod/fence kmod/policy kmod/proof kmod/refusal",
-    "main": "kmod/attach kmod/lab kmod/netlink kmod/proof kmod/trace",
+    "main": "kmod/attach kmod/lab kmod/netlink kmod/proof kmod/stamped kmod/trace",
 }
 
 WORDS = "core/types core/index core/record core/message core/registry"
@@ -71,12 +72,16 @@ AGENT = {
     "config": "uapi core/types core/registry core/bridge edge/keys agent/err agent/log",
     "run_master": WIRING,
     "run_replica": WIRING,
+    "store_tool": WIRING,
     "main": WIRING,
 }
 
 TESTS = {
     "unit": "uapi generated core/* edge/* agent/* kmod/verdict tools",
-    "vm": "",
+    "crash": "core/* edge/* agent/*",
+    "fuzz": "core/* edge/* agent/* tests/unit",
+    "vm": "uapi",
+    "bench": "core/* edge/* agent/*",
 }
 
 ROWS: dict[str, list[str]] = {
@@ -96,7 +101,10 @@ WHOLE = {
     "tools/": "tools",
     "uapi/": "uapi",
     "tests/unit/": "tests/unit",
+    "tests/crash/": "tests/crash",
+    "tests/fuzz/": "tests/fuzz",
     "tests/vm/": "tests/vm",
+    "tests/bench/": "tests/bench",
 }
 
 # A header whose words its own stages speak is a module of its own.

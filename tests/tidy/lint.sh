@@ -3,7 +3,8 @@
 # One linter over our own files; prints what it finds and fails on anything.
 # It must never change a file.
 #
-#   lint.sh clang-format|sparse|cppcheck|clang-tidy|shellcheck|codespell
+#   lint.sh clang-format|checkpatch|coccinelle|sparse|cppcheck|clang-tidy|
+#           shellcheck|codespell
 #
 # Environment: BUILD, and INC: how the userspace sources are compiled.
 set -eu
@@ -40,7 +41,7 @@ sparse_kmod() {
 	need sparse
 	for headers in /usr/src/linux-headers-6.1.*-amd64; do
 		[ -d "$headers" ] || continue
-		copy=$PWD/$seen/sparse-${headers#/usr/src/linux-headers-}
+		copy=$(cd "$seen" && pwd)/sparse-${headers#/usr/src/linux-headers-}
 		rm -rf "$copy"
 		mkdir "$copy"
 		cp -r Kbuild kmod uapi "$copy"
@@ -59,6 +60,42 @@ sparse_kmod() {
 		echo "no kernel headers to check with"
 		return 1
 	}
+}
+
+# The kernel's own style; a file's known exceptions are listed with the reason.
+check_patch() {
+	need perl
+	scripts=$(tests/tidy/kernel-scripts.sh)
+	files 'kmod/*.[ch]' 'uapi/*.h' | while read -r file; do
+		known=$(sed -n "s|^$file ||p" tests/tidy/checkpatch.suppress |
+			paste -sd ,)
+		perl "$scripts/scripts/checkpatch.pl" --no-tree --strict \
+			--terse --no-summary --show-types --root="$scripts" \
+			${known:+--ignore "$known"} -f "$file" || true
+	done >"$seen/checkpatch.found" 2>&1
+	cat "$seen/checkpatch.found"
+	[ ! -s "$seen/checkpatch.found" ]
+}
+
+# The kernel's semantic rules and ours. Rules that want OCaml are left out:
+# Debian's coccinelle has it not.
+semantic_rules() {
+	scripts=$(tests/tidy/kernel-scripts.sh)
+	grep -L '^@script:ocaml' "$scripts"/scripts/coccinelle/*/*.cocci |
+		xargs grep -l '^virtual report'
+	echo tests/tidy/enter_leave.cocci
+}
+
+coccinelle() {
+	need spatch
+	semantic_rules | xargs -P "$(nproc)" -I '{}' spatch -D report \
+		--very-quiet --no-show-diff --include-headers \
+		--cocci-file '{}' --dir kmod -I uapi \
+		>"$seen/coccinelle.log" 2>"$seen/coccinelle.err" || {
+		cat "$seen/coccinelle.err"
+		return 1
+	}
+	! grep . "$seen/coccinelle.log"
 }
 
 cpp_check() {
@@ -116,13 +153,15 @@ spell() {
 
 case "${1:-}" in
 clang-format) clang_format ;;
+checkpatch) check_patch ;;
+coccinelle) coccinelle ;;
 sparse) sparse_kmod ;;
 cppcheck) cpp_check ;;
 clang-tidy) clang_tidy ;;
 shellcheck) shell_check ;;
 codespell) spell ;;
 *)
-	echo "usage: lint.sh clang-format|sparse|cppcheck|clang-tidy|shellcheck|codespell" >&2
+	echo "usage: lint.sh clang-format|checkpatch|coccinelle|sparse|cppcheck|clang-tidy|shellcheck|codespell" >&2
 	exit 2
 	;;
 esac

@@ -52,6 +52,10 @@ def count_params(signature: str) -> int:
     return 0 if signature in ("()", "(void)") else count
 
 
+# Inputs of the fuzz targets: bytes, not words.
+INPUTS = "tests/fuzz/corpus/"
+
+
 class Tree:
     def __init__(self, root: Path, paths: list[str]):
         self.root = root
@@ -98,4 +102,5 @@ def of_git(root: Path) -> Tree:
          "--others", "--exclude-standard"],
         cwd=root, capture_output=True, text=True, check=True)
     names = [name for name in done.stdout.split("\0") if name]
-    return Tree(root, [name for name in names if os.path.isfile(root / name)])
+    return Tree(root, [name for name in names if not name.startswith(INPUTS)
+                       and os.path.isfile(root / name)])

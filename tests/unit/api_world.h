@@ -22,6 +22,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/record_mint.h"
 #include "edge/api.h"
 #include "edge/api_json.h"
 #include "edge/clock.h"
@@ -57,6 +58,7 @@ struct fixture {
 	char store_dir[96];
 	int nr_running;		/* clients */
 	int nr_asks;
+	struct master_event asked;	/* the last one */
 	bool hold_group;	/* the test says when it is durable */
 	struct loop_op limit;
 };
@@ -79,20 +81,15 @@ static void persisted(struct fixture *f, int error)
 	step(f, &event);
 }
 
-static void on_create(void *arg, const struct volume_id *volume,
-		      const struct host_id hosts[REPLICA_SLOTS],
-		      enum guard guard, uint64_t token)
+static void on_ask(void *arg, const struct master_event *asked)
 {
-	struct master_event event = { .type = MASTER_CREATE,
-				      .now = clock_now() };
+	struct master_event event = *asked;
 	struct fixture *f = arg;
 
 	f->nr_asks++;
-	assert_int_not_equal(token, 0);
-	event.create.volume = *volume;
-	memcpy(event.create.hosts, hosts, sizeof(event.create.hosts));
-	event.create.guard = guard;
-	event.create.token = token;
+	f->asked = *asked;
+	assert_int_not_equal(event.ask.token, 0);
+	event.now = clock_now();
 	step(f, &event);
 	if (f->update->nr_persist && !f->hold_group)
 		persisted(f, 0);
@@ -132,7 +129,7 @@ static void make_master(struct fixture *f)
 
 static int setup(void **state)
 {
-	static const struct api_ops ops = { .create = on_create };
+	static const struct api_ops ops = { .ask = on_ask };
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct api_config config = { .incarnation = 7,
 				     .nr_reloaded = 3,
@@ -179,15 +176,17 @@ static int teardown(void **state)
 /* A volume as the reload gives it; bound when epoch is not 0. */
 static void add_volume(struct fixture *f, const char *name, uint64_t epoch)
 {
-	struct record r = { .kind = RECORD_VOLUME, .write_seq = 5 };
-	struct line *line = &r.volume_state.line;
+	struct record_volume state = { 0 };
+	struct line *line = &state.line;
+	struct volume_id id;
+	struct record r;
 
-	assert_int_equal(volume_id_parse(name, &r.volume), 0);
+	assert_int_equal(volume_id_parse(name, &id), 0);
 	for (int i = 0; i < REPLICA_SLOTS; i++) {
-		snprintf(r.volume_state.topology.slots[i].replica.s,
-			 REPLICA_ID_SIZE, "r%d", i + 1);
-		snprintf(r.volume_state.topology.slots[i].host.s, HOST_ID_SIZE,
-			 "h%d", i + 1);
+		snprintf(state.topology.slots[i].replica.s, REPLICA_ID_SIZE,
+			 "r%d", i + 1);
+		snprintf(state.topology.slots[i].host.s, HOST_ID_SIZE, "h%d",
+			 i + 1);
 	}
 	if (epoch) {
 		line->lineage = (struct lineage){ epoch, 2 };
@@ -195,6 +194,7 @@ static void add_volume(struct fixture *f, const char *name, uint64_t epoch)
 		strcpy(line->data_addr.s, "10.0.0.2:9000");
 		strcpy(line->ctrl_addr.s, "10.0.0.2:9001");
 	}
+	r = record_of_volume(&id, 5, &state);
 	assert_true(master_reload(f->master, &r, clock_now()) >= 0);
 }
 

@@ -194,17 +194,20 @@ void bench_drained(struct bench *b, const char *volume)
 
 static void trace_record(struct bench *b, const struct record *record)
 {
-	if (record->kind == RECORD_INCARNATION)
+	struct floor floor;
+
+	if (record->kind == RECORD_INCARNATION) {
 		trace(b, "write incarnation %" PRIu64 "\n",
-		      record->incarnation.value);
-	else
-		trace(b,
-		      "write %s %" PRIu64 ".%" PRIu64 " served %" PRIu64
-		      ".%" PRIu64 "\n",
-		      record->volume.s, record->floor.lineage.epoch,
-		      record->floor.lineage.endpoint_version,
-		      record->floor.served.epoch,
-		      record->floor.served.endpoint_version);
+		      record_incarnation(record).value);
+		return;
+	}
+	floor = record_floor(record);
+	trace(b,
+	      "write %s %" PRIu64 ".%" PRIu64 " served %" PRIu64 ".%" PRIu64
+	      "\n",
+	      record->volume.s, floor.lineage.epoch,
+	      floor.lineage.endpoint_version, floor.served.epoch,
+	      floor.served.endpoint_version);
 }
 
 static void keep(struct bench *b, const struct record *record)
@@ -361,7 +364,8 @@ void bench_sync(struct bench *b, int nr_volumes, bool want_inventory)
 		     at++, s->nr_slots++) {
 			snprintf(s->slots[s->nr_slots].volume.s, VOLUME_ID_SIZE,
 				 "v%d", at + 1);
-			s->slots[s->nr_slots].replica = replica_named("r1");
+			s->slots[s->nr_slots].replica = replica_named(
+				b->slot_name ? b->slot_name : "r1");
 		}
 		s->last = at == nr_volumes;
 		say(b, m);

@@ -42,6 +42,7 @@ struct bench {
 	struct record log[BENCH_GATES + 1];	/* newest of each volume */
 	/* master */
 	uint64_t incarnation;
+	const char *slot_name;	/* in a SYNC; NULL: r1 */
 	unsigned int nr_sent;
 	struct message *sent[BENCH_SENT];
 	char trace[1 << 16];

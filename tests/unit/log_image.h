@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/record.h"
+#include "core/record_mint.h"
 
 #define IMAGE_FRAMES	64
 
@@ -35,14 +35,11 @@ static inline struct volume_id volume_of(const char *name)
 static inline struct record record_of(const char *name, uint64_t write_seq,
 				      uint64_t epoch)
 {
-	struct record r;
-	struct line *line = &r.volume_state.line;
-	struct topology *t = &r.volume_state.topology;
+	const struct volume_id volume = volume_of(name);
+	struct record_volume state = { 0 };
+	struct line *line = &state.line;
+	struct topology *t = &state.topology;
 
-	memset(&r, 0, sizeof(r));
-	r.kind = RECORD_VOLUME;
-	r.volume = volume_of(name);
-	r.write_seq = write_seq;
 	t->guard = GUARD_QUORUM;
 	for (int i = 0; i < REPLICA_SLOTS; i++) {
 		snprintf(t->slots[i].replica.s, REPLICA_ID_SIZE, "r%d", i + 1);
@@ -52,30 +49,16 @@ static inline struct record record_of(const char *name, uint64_t write_seq,
 	line->primary = t->slots[1].replica;
 	snprintf(line->data_addr.s, ADDR_SIZE, "192.0.2.2:4000");
 	snprintf(line->ctrl_addr.s, ADDR_SIZE, "[2001:db8::2]:4001");
-	return r;
+	return record_of_volume(&volume, write_seq, &state);
 }
 
 static inline struct record incarnation_of(uint64_t value)
 {
-	struct record r;
+	const struct incarnation incarnation = { .value = value,
+						 .master = image_store,
+						 .lease_ms = 6000 };
 
-	memset(&r, 0, sizeof(r));
-	r.kind = RECORD_INCARNATION;
-	r.write_seq = value;
-	r.incarnation.value = value;
-	r.incarnation.master = image_store;
-	r.incarnation.lease_ms = 6000;
-	return r;
-}
-
-static inline struct record marker_of(uint64_t nr_frames)
-{
-	struct record r;
-
-	memset(&r, 0, sizeof(r));
-	r.kind = RECORD_MARKER;
-	r.marker.nr_frames = nr_frames;
-	return r;
+	return record_of_incarnation(value, &incarnation);
 }
 
 static inline uint8_t *image_frame(struct image *image, uint64_t log_seq)
@@ -102,7 +85,7 @@ static inline void image_put(struct image *image, const struct record *record,
 /* Spare space behind an opening frame. */
 static inline void image_init(struct image *image, uint64_t first_seq)
 {
-	const struct record opening = marker_of(IMAGE_FRAMES);
+	const struct record opening = record_of_marker(IMAGE_FRAMES);
 
 	memset(image, 0, sizeof(*image));
 	image->store = image_store;
@@ -128,7 +111,7 @@ static inline void image_one(struct image *image, struct record record)
 
 static inline void image_marker(struct image *image)
 {
-	image_one(image, marker_of(0));
+	image_one(image, record_of_marker(0));
 }
 
 #define IMAGE_BODY_BYTE		200

@@ -41,12 +41,11 @@ static void append(struct route_log *log, const struct record *records,
 	}
 }
 
-/* The newest of each volume and kind, as a reload gives them. */
+/* The newest of each volume, as a reload gives them. */
 static bool is_newest(const struct route_log *log, unsigned int i)
 {
 	for (unsigned int j = i + 1; j < log->nr; j++)
-		if (log->records[j].kind == log->records[i].kind &&
-		    volume_id_equal(&log->records[j].volume,
+		if (volume_id_equal(&log->records[j].volume,
 				    &log->records[i].volume))
 			return false;
 	return true;
@@ -66,8 +65,8 @@ static void assert_minted(const struct route *r, const struct gate_info *g)
 		const struct record *record = &r->lines.records[i];
 
 		if (volume_id_equal(&record->volume, &g->volume) &&
-		    !lineage_cmp(record->volume_state.line.lineage,
-				 g->authority))
+		    record->kind == RECORD_VOLUME &&
+		    !lineage_cmp(record_line(record).lineage, g->authority))
 			return;
 	}
 	assert(lineage_is_none(g->authority));
@@ -482,18 +481,36 @@ void route_run_ms(struct route *r, uint64_t ms)
 	}
 }
 
-void route_create(struct route *r, const char *name)
+static void ask(struct route *r, struct master_event event, const char *name)
+{
+	assert(volume_id_parse(name, &event.ask.volume) == 0);
+	event.ask.token = 9;
+	master_event(r, event);
+	assert(r->answer.token == 9 && r->answer.error == 0);
+}
+
+void route_create_on(struct route *r, const char *name, const char *hosts)
 {
 	struct master_event event = { .type = MASTER_CREATE };
 
-	assert(volume_id_parse(name, &event.create.volume) == 0);
 	for (int i = 0; i < ROUTE_HOSTS; i++)
-		snprintf(event.create.hosts[i].s, HOST_ID_SIZE, "host-%c",
-			 'a' + i);
-	event.create.guard = r->guard;
-	event.create.token = 9;
-	master_event(r, event);
-	assert(r->answer.token == 9 && r->answer.error == 0);
+		snprintf(event.ask.hosts[i].s, HOST_ID_SIZE, "host-%c",
+			 hosts[i]);
+	event.ask.guard = r->guard;
+	ask(r, event, name);
+}
+
+void route_create(struct route *r, const char *name)
+{
+	route_create_on(r, name, "abc");
+}
+
+void route_delete(struct route *r, const char *name)
+{
+	struct master_event event = { .type = MASTER_DELETE };
+
+	event.ask.any_line = true;
+	ask(r, event, name);
 }
 
 struct gate_info route_gate(const struct route *r, int host, const char *name)

@@ -67,6 +67,9 @@ void route_end(struct route *r);
 
 void route_run_ms(struct route *r, uint64_t ms);
 void route_create(struct route *r, const char *name);
+/* On three hosts in this order, as in "bca". */
+void route_create_on(struct route *r, const char *name, const char *hosts);
+void route_delete(struct route *r, const char *name);
 
 void route_cut(struct route *r, int host, bool cut);
 void route_pause(struct route *r, int host, bool paused);

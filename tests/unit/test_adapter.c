@@ -28,10 +28,10 @@ static int setup(void **state)
 {
 	struct one *o = calloc(1, sizeof(*o));
 	const struct volume_id v1 = { "v1" };
-	struct record record = { .kind = RECORD_FLOOR, .write_seq = 3 };
+	const struct floor floor = { { "r1" }, { 2, 1 }, { "r1" }, { 2, 1 } };
+	const struct record record = record_of_floor(&v1, 3, &floor);
 
 	assert_non_null(o);
-	record.floor = (struct floor){ { "r1" }, { 2, 1 }, { "r1" }, { 2, 1 } };
 	o->gate = (struct gate_info){ .volume = v1,
 				      .replica = { "r1" },
 				      .state = GATE_OPEN,
@@ -176,10 +176,10 @@ static void record_is_the_whole_state_and_counts_up(void **state)
 	assert_false(adapter_is_dirty(&o->a));
 	assert_int_equal(record.kind, RECORD_FLOOR);
 	assert_int_equal(record.write_seq, 4);
-	assert_string_equal(record.floor.replica.s, "r1");
-	assert_string_equal(record.floor.primary.s, "r2");
-	assert_int_equal(record.floor.lineage.epoch, 3);
-	assert_int_equal(record.floor.served.epoch, 2);
+	assert_string_equal(record_floor(&record).replica.s, "r1");
+	assert_string_equal(record_floor(&record).primary.s, "r2");
+	assert_int_equal(record_floor(&record).lineage.epoch, 3);
+	assert_int_equal(record_floor(&record).served.epoch, 2);
 	adapter_written(&o->a, -EIO);
 	assert_true(adapter_is_dirty(&o->a));
 	adapter_write(&o->a, &record);
@@ -286,10 +286,10 @@ static void lost_backing_device_is_reported(void **state)
 static void errors_found_at_a_restart_count_against_the_data(void **state)
 {
 	struct one *o = *state;
-	struct record record = { .kind = RECORD_FLOOR, .write_seq = 3 };
+	const struct record record =
+		record_of_floor(&o->gate.volume, 3, &o->a.durable);
 	struct slot_fact fact;
 
-	record.floor = o->a.durable;
 	adapter_init(&o->a, &o->gate.volume);
 	adapter_load(&o->a, &record);
 	o->gate.io_errors = 1;

@@ -113,7 +113,7 @@ static void damaged_volume_is_shown_with_its_evidence(void **state)
 	const char *code;
 
 	assert_int_equal(volume_id_parse("v1", &id), 0);
-	assert_true(master_reload_corrupt(f->master, &id, clock_now()) >= 0);
+	assert_true(master_reload_corrupt(f->master, &id, 3, clock_now()) >= 0);
 	volume = get(f, "/v1/volumes/v1");
 	expect_keys(volume, "volume state write_seq slots evidence ");
 	evidence = json_array_get(json_object_get(volume, "evidence"), 0);
@@ -286,6 +286,111 @@ static void what_the_master_refuses_is_refused_with_its_sentence(void **state)
 		       400, "host h1 is named twice");
 	expect_refusal(*state, "GET", "/v1/volumes/v2", "", 404,
 		       "volume v2 is unknown");
+}
+
+static void delete_is_answered_when_it_is_durable_and_not_before(void **state)
+{
+	struct client asker = { .aside = true };
+	struct fixture *f = *state;
+	json_t *json;
+
+	add_volume(f, "v1", 4);
+	f->hold_group = true;
+	client_ask(&asker, f, "DELETE", "/v1/volumes/v1?expect=4.2", "");
+	for (int i = 0; i < 100 && !f->nr_asks; i++)
+		json_decref(get(f, "/v1/status"));
+	assert_int_equal(f->asked.type, MASTER_DELETE);
+	assert_int_equal(f->asked.ask.uid, getuid());
+	assert_false(f->asked.ask.any_line);
+	json_decref(get(f, "/v1/volumes/v1"));
+	assert_false(asker.done);
+	asker.aside = false;
+	f->nr_running++;
+	persisted(f, 0);
+	run_clients(f);
+	assert_int_equal(status_of(&asker), 200);
+	json = json_of(&asker);
+	expect_keys(json, "volume deleted ");
+	json_decref(json);
+	client_free(&asker);
+	expect_refusal(f, "GET", "/v1/volumes/v1", "", 404, "v1");
+	json = get(f, "/v1/volumes");
+	assert_int_equal(json_array_size(json), 0);
+	json_decref(json);
+}
+
+static void delete_of_another_line_is_409_and_the_line_stays(void **state)
+{
+	json_t *volume;
+
+	add_volume(*state, "v1", 4);
+	expect_refusal(*state, "DELETE", "/v1/volumes/v1?expect=4.1", "", 409,
+		       "volume v1 has the line 4.2, the ask expects the line 4.1");
+	expect_refusal(*state, "DELETE", "/v1/volumes/v1?expect=none", "", 409,
+		       "the ask expects no line");
+	volume = get(*state, "/v1/volumes/v1");
+	assert_int_equal(json_integer_value(json_object_get(volume, "epoch")),
+			 4);
+	json_decref(volume);
+}
+
+static void recovery_carries_who_asked_and_when(void **state)
+{
+	struct fixture *f = *state;
+
+	add_volume(f, "v1", 4);
+	expect_refusal(f, "POST", "/v1/volumes/v1/recover",
+		       "{\"expect\":\"4.2\"}", 409, "may be primary");
+	assert_int_equal(f->asked.type, MASTER_RECOVER);
+	assert_int_equal(f->asked.ask.expected.epoch, 4);
+	assert_int_equal(f->asked.ask.expected.endpoint_version, 2);
+	assert_int_equal(f->asked.ask.uid, getuid());
+	assert_true(f->asked.ask.wall_s > 1600000000);
+	assert_string_equal(f->asked.ask.hosts[0].s, "");
+}
+
+static void malformed_recovery_names_the_field_and_the_value(void **state)
+{
+	static const struct {
+		const char *body, *part;
+	} cases[] = {
+		{ "", "body: not JSON" },
+		{ "{\"expect\":4}", "expect: 4 is not" },
+		{ "{\"expect\":\"4\"}", "expect: \"4\" is not" },
+		{ "{\"expect\":\"4.02x\"}", "expect: \"4.02x\" is not" },
+		{ "{\"expect\":\"-1.1\"}", "expect: \"-1.1\" is not" },
+		{ "{\"hosts\":[\"h1\"]}", "hosts: [\"h1\"] is not" },
+		{ "{\"volume\":\"v1\"}", "body: \"volume\" is not a field" },
+		{ "{\"epoch\":9}", "body: \"epoch\" is not a field" },
+	};
+	struct fixture *f = *state;
+
+	add_volume(f, "v1", 4);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		expect_refusal(f, "POST", "/v1/volumes/v1/recover",
+			       cases[i].body, 400, cases[i].part);
+	expect_refusal(f, "GET", "/v1/volumes/v1/recover", "", 405, "GET");
+	expect_refusal(f, "POST", "/v1/volumes/-/recover", "{}", 400, "\"-\"");
+	assert_int_equal(f->nr_asks, 0);
+}
+
+static void last_recovery_is_told(void **state)
+{
+	const struct volume_status status = {
+		.state = "open",
+		.write_seq = 9,
+		.recovery = { .write_seq = 9,
+			      .floor = { 8, 1 },
+			      .wall_s = 5,
+			      .uid = 6 },
+	};
+	json_t *volume = api_json_volume(&status);
+
+	(void)state;
+	expect_keys(
+		volume,
+		"guard state write_seq recovery_write_seq recovery_floor_epoch recovery_floor_endpoint_version recovery_unix_s recovery_uid slots evidence ");
+	json_decref(volume);
 }
 
 static void write_that_failed_is_503(void **state)
@@ -497,6 +602,11 @@ int main(void)
 		TEST(ask_is_answered_when_it_is_durable_and_not_before),
 		TEST(ask_with_a_guard_makes_a_volume_of_that_guard),
 		TEST(what_the_master_refuses_is_refused_with_its_sentence),
+		TEST(delete_is_answered_when_it_is_durable_and_not_before),
+		TEST(delete_of_another_line_is_409_and_the_line_stays),
+		TEST(recovery_carries_who_asked_and_when),
+		TEST(malformed_recovery_names_the_field_and_the_value),
+		cmocka_unit_test(last_recovery_is_told),
 		TEST(write_that_failed_is_503),
 		TEST(table_that_is_full_is_507),
 		TEST(malformed_ask_names_the_field_and_the_value),

@@ -227,9 +227,62 @@ static void the_same_decision_is_asked_once(void **state)
 	for (uint64_t i = 0; i < 10; i++)
 		assert_false(convergence_want(&desired, &d,
 					      (struct mono_ms){ 2 + i }));
-	/* Refused, so provably not minted: asked again. */
-	convergence_answered(&desired, ASK_BUSY);
-	assert_true(convergence_want(&desired, &d, (struct mono_ms){ 20 }));
+}
+
+static void an_ask_that_was_provably_not_minted_is_asked_again(void **state)
+{
+	struct fixture *f = *state;
+	const struct decision d = failover_decision(f);
+	struct desired desired = { 0 };
+
+	assert_true(convergence_want(&desired, &d, (struct mono_ms){ 1 }));
+	for (uint64_t i = 0; i < 3; i++) {
+		convergence_answered(&desired, ASK_BUSY);
+		assert_int_equal(desired.refusal, ASK_BUSY);
+		assert_true(convergence_want(&desired, &d,
+					     (struct mono_ms){ 20 + i }));
+	}
+	convergence_answered(&desired, ASK_TAKEN);
+	assert_false(convergence_want(&desired, &d, (struct mono_ms){ 30 }));
+	/* The reason stays until it is minted, and the time it began. */
+	assert_int_equal(desired.since.v, 1);
+}
+
+static void each_ask_carries_the_highest_floor_that_is_known(void **state)
+{
+	struct fixture *f = *state;
+	struct decision d;
+
+	bind_to(f, 0);
+	lose(f, 0);
+	f->view.highest = (struct lineage){ 3, 1 };
+	d = controller_decide(&f->controller, &f->view);
+	assert_int_equal(d.ask.intent, ASK_REASSIGN);
+	assert_int_equal(d.ask.floor.epoch, 3);
+	assert_int_equal(d.ask.floor.endpoint_version, 1);
+}
+
+static void recovery_goes_to_the_best_evidence_of_data(void **state)
+{
+	struct fixture *f = *state;
+	struct decision d;
+
+	bind_to(f, 0);
+	f->view.reasons = EVIDENCE_BIT(EVIDENCE_AUTHORITY_REGRESSED);
+	f->view.highest = (struct lineage){ 8, 1 };
+	f->obs[2].served = (struct lineage){ 8, 1 };
+	assert_int_equal(controller_decide(&f->controller, &f->view).reason,
+			 DECISION_WAIT);
+	d = controller_recover(&f->controller, &f->view);
+	assert_int_equal(d.reason, DECISION_RECOVERY);
+	assert_int_equal(d.ask.intent, ASK_RECOVER);
+	assert_int_equal(d.ask.slot, 2);
+	assert_int_equal(d.ask.floor.epoch, 8);
+	for (int i = 0; i < REPLICA_SLOTS; i++)
+		f->view.slots[i].acceptable = false;
+	d = controller_recover(&f->controller, &f->view);
+	assert_int_equal(d.reason, DECISION_NO_CANDIDATE);
+	assert_int_equal(d.ask.intent, ASK_NONE);
 }
 
 static void another_decision_replaces_the_one_before(void **state)
@@ -364,6 +417,9 @@ int main(void)
 		TEST(a_failover_stays_within_the_sound_slots),
 		TEST(what_is_pending_or_blocked_or_unknown_is_not_decided),
 		TEST(the_same_decision_is_asked_once),
+		TEST(an_ask_that_was_provably_not_minted_is_asked_again),
+		TEST(each_ask_carries_the_highest_floor_that_is_known),
+		TEST(recovery_goes_to_the_best_evidence_of_data),
 		TEST(another_decision_replaces_the_one_before),
 		TEST(only_the_targets_own_word_confirms),
 		TEST(stuck_is_said_once_at_the_retry_window),

@@ -5,6 +5,12 @@
  */
 #include "link_world.h"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
 static const struct link_limits defaults;
 
 static bool master_has_hello(struct world *w)
@@ -429,6 +435,48 @@ static void address_in_use_is_refused_with_its_reason(void **state)
 	assert_non_null(strstr(err.text, addr));
 }
 
+/* The socket of a master that is still being taken down. */
+static pid_t hold_address_for_a_while(int fd)
+{
+	const struct timespec while_s = { .tv_nsec = 200 * 1000000L };
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		nanosleep(&while_s, NULL);
+		_exit(0);
+	}
+	close(fd);
+	return pid;
+}
+
+static void address_that_gets_free_within_a_second_is_taken(void **state)
+{
+	struct world *w = *state;
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sin);
+	struct link_server_config config = {
+		.keys = &w->known,
+		.ops = &server_ops,
+		.arg = w,
+	};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char addr[32];
+	struct err err;
+	pid_t holder;
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&sin, len), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
+	snprintf(addr, sizeof(addr), "127.0.0.1:%u", ntohs(sin.sin_port));
+	config.listen_addr = addr;
+	holder = hold_address_for_a_while(fd);
+	assert_int_equal(link_server_new(w->loop, &config, &w->server, &err),
+			 0);
+	assert_int_equal(waitpid(holder, NULL, 0), holder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -451,6 +499,7 @@ int main(void)
 		WORLD_TEST(loop_may_end_before_the_link),
 		WORLD_TEST(bad_address_is_refused_with_its_reason),
 		WORLD_TEST(address_in_use_is_refused_with_its_reason),
+		WORLD_TEST(address_that_gets_free_within_a_second_is_taken),
 	};
 
 	return cmocka_run_group_tests_name("link", tests, NULL, NULL);

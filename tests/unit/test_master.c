@@ -474,7 +474,7 @@ static void a_damaged_volume_delays_no_other(void **state)
 	(void)state;
 	world_restart_master(w);
 	volume_id_parse("v2", &id);
-	assert_true(master_reload_corrupt(w->master, &id, w->now) >= 0);
+	assert_true(master_reload_corrupt(w->master, &id, 3, w->now) >= 0);
 	for (int i = 0; i < WORLD_HOSTS; i++)
 		world_up(w, i);
 	w->hosts[0].backing_ok = false;
@@ -607,17 +607,17 @@ static void a_volume_that_cannot_be_is_refused_and_changes_nothing(void **state)
 	(void)state;
 	assert_int_equal(world_create(w, "v1", GUARD_LEASE), -EEXIST);
 	assert_string_equal(w->answer.text, "volume v1 exists already");
-	volume_id_parse("v2", &event.create.volume);
-	event.create.token = 5;
+	volume_id_parse("v2", &event.ask.volume);
+	event.ask.token = 5;
 	for (int i = 0; i < REPLICA_SLOTS; i++)
 		host_id_parse(i == 2 ? "host-z" :
 			      i	     ? "host-b" :
 				       "host-a",
-			      &event.create.hosts[i]);
+			      &event.ask.hosts[i]);
 	assert_int_equal(master_step(w->master, &event, w->update), 0);
 	assert_int_equal(w->update->answers[0].error, -ENOENT);
 	assert_non_null(strstr(w->update->answers[0].text, "host-z"));
-	host_id_parse("host-a", &event.create.hosts[2]);
+	host_id_parse("host-a", &event.ask.hosts[2]);
 	assert_int_equal(master_step(w->master, &event, w->update), 0);
 	assert_int_equal(w->update->answers[0].error, -EINVAL);
 	assert_non_null(strstr(w->update->answers[0].text, "named twice"));

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "core/publisher.h"
+#include "core/record_mint.h"
 
 #define NR_VOLUMES	4
 
@@ -231,7 +232,7 @@ static void nothing_is_published_before_it_is_durable(void **state)
 	assert_int_equal(publisher_ask(f->publisher, 0, &ask), ASK_TAKEN);
 	assert_line(f, 0, 0, "");
 	assert_int_equal(publisher_take_group(f->publisher, f->records, 4), 1);
-	assert_int_equal(f->records[0].volume_state.line.lineage.epoch, 1);
+	assert_int_equal(record_line(&f->records[0]).lineage.epoch, 1);
 	assert_true(publisher_in_flight(f->publisher, 0));
 	assert_line(f, 0, 0, "");
 	assert_int_equal(publisher_persisted(f->publisher, 0, &vols), 1);
@@ -311,22 +312,21 @@ static void a_reloaded_line_is_where_minting_goes_on(void **state)
 {
 	struct fixture *f = *state;
 	uint32_t v2 = add_volume(f, "v2");
-	struct record record = { .kind = RECORD_VOLUME, .write_seq = 9 };
+	const struct record_volume reloaded = {
+		.topology = topology_abc(),
+		.line = { { 3, 5 }, { "r2" }, { "x:1" }, { "x:2" } },
+	};
+	const struct record record =
+		record_of_volume(&f->registry.volumes[v2].id, 9, &reloaded);
 	struct ask ask = ask_of(f, ASK_REASSIGN, 0);
 
-	record.volume_state.topology = topology_abc();
-	record.volume_state.line.lineage = (struct lineage){ 3, 5 };
-	strcpy(record.volume_state.line.primary.s, "r2");
-	strcpy(record.volume_state.line.data_addr.s, "x:1");
-	strcpy(record.volume_state.line.ctrl_addr.s, "x:2");
 	publisher_reload(f->publisher, v2, &record);
 	ask.expected = *publisher_line(f->publisher, v2);
 	assert_int_equal(publisher_ask(f->publisher, v2, &ask), ASK_TAKEN);
 	assert_int_equal(publisher_take_group(f->publisher, f->records, 4), 1);
 	assert_int_equal(f->records[0].write_seq, 10);
-	assert_int_equal(f->records[0].volume_state.line.lineage.epoch, 4);
-	assert_int_equal(f->records[0]
-				 .volume_state.line.lineage.endpoint_version,
+	assert_int_equal(record_line(&f->records[0]).lineage.epoch, 4);
+	assert_int_equal(record_line(&f->records[0]).lineage.endpoint_version,
 			 1);
 }
 
@@ -349,17 +349,290 @@ static void the_highest_lineage_is_the_end(void **state)
 {
 	struct fixture *f = *state;
 	uint32_t v2 = add_volume(f, "v2");
-	struct record record = { .kind = RECORD_VOLUME, .write_seq = 1 };
+	const struct record_volume reloaded = {
+		.line = { .lineage = { UINT64_MAX, UINT64_MAX },
+			  .primary = { "r1" } },
+	};
+	const struct record record =
+		record_of_volume(&f->registry.volumes[v2].id, UINT64_MAX - 1,
+				 &reloaded);
 	struct ask ask = ask_of(f, ASK_REASSIGN, 0);
 
-	record.volume_state.line.lineage =
-		(struct lineage){ UINT64_MAX, UINT64_MAX };
-	strcpy(record.volume_state.line.primary.s, "r1");
 	publisher_reload(f->publisher, v2, &record);
 	ask.expected = *publisher_line(f->publisher, v2);
 	assert_int_equal(publisher_ask(f->publisher, v2, &ask), ASK_EXHAUSTED);
 	ask.intent = ASK_REFRESH;
 	assert_int_equal(publisher_ask(f->publisher, v2, &ask), ASK_EXHAUSTED);
+}
+
+/* --- the end of a volume, and its next life --------------------------------- */
+
+static struct lineage line_of(struct fixture *f)
+{
+	return publisher_line(f->publisher, 0)->lineage;
+}
+
+static const struct lineage nothing_reported;
+
+static void delete_v1(struct fixture *f)
+{
+	assert_int_equal(publisher_delete(f->publisher, 0, line_of(f),
+					  nothing_reported),
+			 ASK_TAKEN);
+	assert_int_equal(commit(f, 0), 1);
+}
+
+static void a_tombstone_holds_the_highest_epoch_of_the_line(void **state)
+{
+	struct fixture *f = *state;
+
+	ask_and_commit(f, ASK_BIND, 0);
+	ask_and_commit(f, ASK_REASSIGN, 1);
+	delete_v1(f);
+	assert_int_equal(f->records[0].kind, RECORD_TOMBSTONE);
+	assert_int_equal(record_floor_epoch(&f->records[0]), 2);
+	assert_int_equal(f->records[0].write_seq, 4);
+	assert_false(publisher_exists(f->publisher, 0));
+	assert_line(f, 0, 0, "");
+	assert_int_equal(ask_and_commit(f, ASK_BIND, 0), ASK_NO_VOLUME);
+}
+
+static void bind_goes_on_above_the_earlier_lives(void **state)
+{
+	struct fixture *f = *state;
+
+	ask_and_commit(f, ASK_BIND, 0);
+	ask_and_commit(f, ASK_REASSIGN, 1);
+	delete_v1(f);
+	publisher_create(f->publisher, 0);
+	commit(f, 0);
+	assert_line(f, 0, 0, "");
+	assert_int_equal(ask_and_commit(f, ASK_BIND, 2), ASK_TAKEN);
+	assert_line(f, 3, 1, "r3");
+	/* Never bound in this life: still above the last one. */
+	delete_v1(f);
+	publisher_create(f->publisher, 0);
+	commit(f, 0);
+	delete_v1(f);
+	assert_int_equal(record_floor_epoch(&f->records[0]), 3);
+}
+
+static void nothing_is_deleted_before_it_is_durable(void **state)
+{
+	struct fixture *f = *state;
+	const uint32_t *vols;
+
+	ask_and_commit(f, ASK_BIND, 0);
+	assert_int_equal(publisher_delete(f->publisher, 0, line_of(f),
+					  nothing_reported),
+			 ASK_TAKEN);
+	assert_true(publisher_exists(f->publisher, 0));
+	publisher_take_group(f->publisher, f->records, NR_VOLUMES);
+	assert_true(publisher_exists(f->publisher, 0));
+	publisher_persisted(f->publisher, -5, &vols);
+	assert_true(publisher_exists(f->publisher, 0));
+	assert_line(f, 1, 1, "r1");
+}
+
+static void
+delete_compares_the_line_and_waits_for_what_is_in_flight(void **state)
+{
+	struct fixture *f = *state;
+	struct lineage first;
+	struct ask ask;
+
+	ask_and_commit(f, ASK_BIND, 0);
+	first = line_of(f);
+	ask_and_commit(f, ASK_REASSIGN, 1);
+	assert_int_equal(publisher_delete(f->publisher, 0, first,
+					  nothing_reported),
+			 ASK_LINE_MOVED);
+	ask = ask_of(f, ASK_REASSIGN, 2);
+	publisher_ask(f->publisher, 0, &ask);
+	publisher_take_group(f->publisher, f->records, NR_VOLUMES);
+	assert_int_equal(publisher_delete(f->publisher, 0, line_of(f),
+					  nothing_reported),
+			 ASK_BUSY);
+}
+
+static void an_operators_ask_is_neither_replaced_nor_withdrawn(void **state)
+{
+	struct fixture *f = *state;
+	struct ask ask;
+
+	ask_and_commit(f, ASK_BIND, 0);
+	ask = ask_of(f, ASK_REASSIGN, 1);
+	assert_int_equal(publisher_ask(f->publisher, 0, &ask), ASK_TAKEN);
+	assert_int_equal(publisher_delete(f->publisher, 0, line_of(f),
+					  nothing_reported),
+			 ASK_TAKEN);
+	assert_int_equal(publisher_ask(f->publisher, 0, &ask), ASK_BUSY);
+	publisher_withdraw(f->publisher, 0);
+	assert_int_equal(commit(f, 0), 1);
+	assert_false(publisher_exists(f->publisher, 0));
+}
+
+static void a_floor_that_was_reported_counts_in_the_tombstone(void **state)
+{
+	struct fixture *f = *state;
+
+	ask_and_commit(f, ASK_BIND, 0);
+	assert_int_equal(publisher_delete(f->publisher, 0, line_of(f),
+					  (struct lineage){ 40, 2 }),
+			 ASK_TAKEN);
+	commit(f, 0);
+	assert_int_equal(record_floor_epoch(&f->records[0]), 40);
+	/* No epoch ever passes the write_seq. */
+	assert_int_equal(f->records[0].write_seq, 40);
+	assert_true(record_is_valid(&f->records[0]));
+}
+
+static void a_reloaded_tombstone_is_where_the_next_life_begins(void **state)
+{
+	struct fixture *f = *state;
+	const struct topology t = topology_abc();
+	struct volume_id id;
+	struct record tombstone;
+	struct ask ask = ask_of(f, ASK_BIND, 0);
+	int vol;
+
+	volume_id_parse("old", &id);
+	tombstone = record_of_tombstone(&id, 12, 7);
+	vol = registry_add_deleted(&f->registry, &id, (struct mono_ms){ 1 });
+	publisher_reload(f->publisher, (uint32_t)vol, &tombstone);
+	assert_false(publisher_exists(f->publisher, (uint32_t)vol));
+	assert_int_equal(registry_add_volume(&f->registry, &id, &t,
+					     (struct mono_ms){ 2 }),
+			 vol);
+	publisher_create(f->publisher, (uint32_t)vol);
+	commit(f, 0);
+	assert_int_equal(f->records[0].write_seq, 13);
+	assert_int_equal(publisher_ask(f->publisher, (uint32_t)vol, &ask),
+			 ASK_TAKEN);
+	commit(f, 0);
+	assert_int_equal(record_line(&f->records[0]).lineage.epoch, 8);
+}
+
+/* --- a line that is not to be trusted ---------------------------------------- */
+
+static void the_door_itself_refuses_a_mint_below_a_floor(void **state)
+{
+	struct fixture *f = *state;
+	struct ask ask;
+
+	ask = ask_of(f, ASK_BIND, 0);
+	ask.floor = (struct lineage){ 1, 1 };
+	assert_int_equal(publisher_ask(f->publisher, 0, &ask), ASK_REGRESSED);
+	ask_and_commit(f, ASK_BIND, 0);
+	ask = ask_of(f, ASK_REASSIGN, 1);
+	ask.floor = (struct lineage){ 1, 2 };
+	assert_int_equal(publisher_ask(f->publisher, 0, &ask), ASK_REGRESSED);
+	ask = ask_of(f, ASK_REFRESH, 0);
+	ask.data_addr.s[0] = '9';
+	ask.floor = (struct lineage){ 2, 1 };
+	assert_int_equal(publisher_ask(f->publisher, 0, &ask), ASK_REGRESSED);
+	ask.floor = (struct lineage){ 1, 1 };
+	assert_int_equal(publisher_ask(f->publisher, 0, &ask), ASK_TAKEN);
+}
+
+static enum ask_refusal recover(struct fixture *f, int slot, uint64_t floor)
+{
+	static const struct recovery trace = { .wall_s = 99, .uid = 12 };
+	struct ask ask = ask_of(f, ASK_RECOVER, slot);
+	enum ask_refusal refusal;
+
+	if (floor)
+		ask.floor = (struct lineage){ floor, 3 };
+	refusal = publisher_recover(f->publisher, 0, &ask, &trace);
+	commit(f, 0);
+	return refusal;
+}
+
+static void recover_mints_above_the_line_and_the_floor(void **state)
+{
+	struct fixture *f = *state;
+	struct recovery r;
+
+	ask_and_commit(f, ASK_BIND, 0);
+	assert_int_equal(recover(f, 1, 20), ASK_TAKEN);
+	assert_line(f, 21, 1, "r2");
+	r = record_recovery(&f->records[0]);
+	assert_int_equal(r.line.epoch, 1);
+	assert_int_equal(r.floor.epoch, 20);
+	assert_int_equal(r.floor.endpoint_version, 3);
+	assert_int_equal(r.wall_s, 99);
+	assert_int_equal(r.uid, 12);
+	assert_int_equal(r.write_seq, 21);
+	assert_int_equal(f->records[0].write_seq, 21);
+	assert_true(record_is_valid(&f->records[0]));
+	/* Every later record carries the trace. */
+	ask_and_commit(f, ASK_REASSIGN, 2);
+	assert_line(f, 22, 1, "r3");
+	assert_int_equal(record_recovery(&f->records[0]).write_seq, 21);
+}
+
+static void recover_is_refused_when_the_line_is_sound(void **state)
+{
+	struct fixture *f = *state;
+	const struct recovery trace = { 0 };
+	struct ask ask;
+
+	ask_and_commit(f, ASK_BIND, 0);
+	assert_int_equal(recover(f, 1, 0), ASK_SOUND);
+	ask = ask_of(f, ASK_RECOVER, 1);
+	ask.floor = (struct lineage){ 1, 1 };
+	assert_int_equal(publisher_recover(f->publisher, 0, &ask, &trace),
+			 ASK_SOUND);
+	/* The word for it does not pass by the other door. */
+	assert_int_equal(publisher_ask(f->publisher, 0, &ask), ASK_MALFORMED);
+	ask.floor.epoch = 5;
+	ask.intent = ASK_REASSIGN;
+	assert_int_equal(publisher_recover(f->publisher, 0, &ask, &trace),
+			 ASK_MALFORMED);
+	ask.intent = ASK_RECOVER;
+	ask.expected.lineage.epoch = 4;
+	assert_int_equal(publisher_recover(f->publisher, 0, &ask, &trace),
+			 ASK_LINE_MOVED);
+	assert_line(f, 1, 1, "r1");
+}
+
+static void recover_ends_a_doubt_above_the_line(void **state)
+{
+	struct fixture *f = *state;
+	struct ask ask;
+
+	ask_and_commit(f, ASK_BIND, 0);
+	f->registry.volumes[0].in_doubt = true;
+	ask = ask_of(f, ASK_REASSIGN, 1);
+	assert_int_equal(publisher_ask(f->publisher, 0, &ask), ASK_QUARANTINED);
+	assert_int_equal(recover(f, 0, 0), ASK_TAKEN);
+	assert_line(f, 2, 1, "r1");
+	assert_false(record_is_in_doubt(&f->records[0]));
+}
+
+static void a_damaged_record_bounds_what_it_said(void **state)
+{
+	struct fixture *f = *state;
+	const struct topology t = topology_abc();
+	const struct recovery trace = { 0 };
+	struct ask ask = ask_of(f, ASK_RECOVER, 2);
+	struct volume_id id;
+	int vol;
+
+	volume_id_parse("broken", &id);
+	vol = registry_add_corrupt(&f->registry, &id, (struct mono_ms){ 1 });
+	publisher_reload_corrupt(f->publisher, (uint32_t)vol, 14);
+	assert_int_equal(registry_place(&f->registry, (uint32_t)vol, &t,
+					(struct mono_ms){ 1 }),
+			 0);
+	ask.floor = (struct lineage){ 9, 9 };
+	assert_int_equal(publisher_recover(f->publisher, (uint32_t)vol, &ask,
+					   &trace),
+			 ASK_TAKEN);
+	commit(f, 0);
+	assert_int_equal(record_line(&f->records[0]).lineage.epoch, 15);
+	assert_int_equal(f->records[0].write_seq, 15);
+	assert_true(publisher_exists(f->publisher, (uint32_t)vol));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -385,6 +658,18 @@ int main(void)
 		TEST(a_reloaded_line_is_where_minting_goes_on),
 		TEST(a_damaged_volume_mints_nothing),
 		TEST(the_highest_lineage_is_the_end),
+		TEST(a_tombstone_holds_the_highest_epoch_of_the_line),
+		TEST(bind_goes_on_above_the_earlier_lives),
+		TEST(nothing_is_deleted_before_it_is_durable),
+		TEST(delete_compares_the_line_and_waits_for_what_is_in_flight),
+		TEST(an_operators_ask_is_neither_replaced_nor_withdrawn),
+		TEST(a_floor_that_was_reported_counts_in_the_tombstone),
+		TEST(a_reloaded_tombstone_is_where_the_next_life_begins),
+		TEST(the_door_itself_refuses_a_mint_below_a_floor),
+		TEST(recover_mints_above_the_line_and_the_floor),
+		TEST(recover_is_refused_when_the_line_is_sound),
+		TEST(recover_ends_a_doubt_above_the_line),
+		TEST(a_damaged_record_bounds_what_it_said),
 	};
 
 	return cmocka_run_group_tests_name("publisher", tests, NULL, NULL);

@@ -15,7 +15,8 @@
 #include "core/record_crc.h"
 #include "log_image.h"
 
-#define NR_KINDS	6
+#define NR_KINDS	7
+#define IN_DOUBT_BYTE	405	/* of the frame of a volume */
 
 static const struct record_frame place = {
 	.store = { .b = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
@@ -27,29 +28,44 @@ static const struct record_frame place = {
 
 static struct record floor_of(const char *name)
 {
-	struct record r;
+	const struct volume_id volume = volume_of(name);
+	const struct floor floor = { .replica = { "r2" },
+				     .lineage = { 7, 2 },
+				     .primary = { "r3" },
+				     .served = { 6, 1 } };
 
-	memset(&r, 0, sizeof(r));
-	r.kind = RECORD_FLOOR;
-	r.volume = volume_of(name);
-	r.write_seq = 4;
-	r.floor.replica = (struct replica_id){ "r2" };
-	r.floor.lineage = (struct lineage){ 7, 2 };
-	r.floor.primary = (struct replica_id){ "r3" };
-	r.floor.served = (struct lineage){ 6, 1 };
-	return r;
+	return record_of_floor(&volume, 4, &floor);
 }
 
 static struct record tombstone_of(const char *name)
 {
-	struct record r;
+	const struct volume_id volume = volume_of(name);
 
-	memset(&r, 0, sizeof(r));
-	r.kind = RECORD_TOMBSTONE;
-	r.volume = volume_of(name);
-	r.write_seq = UINT64_MAX;
-	r.tombstone.floor_epoch = UINT64_MAX - 1;
-	return r;
+	return record_of_tombstone(&volume, UINT64_MAX, UINT64_MAX - 1);
+}
+
+static struct record unbound_of(const char *name)
+{
+	struct record r = record_of(name, 1, 1);
+	struct record_volume state = { .topology = record_topology(&r) };
+
+	return record_of_volume(&r.volume, 1, &state);
+}
+
+static struct record recovered_of(const char *name)
+{
+	struct record r = record_of(name, 30, 30);
+	const struct record_volume state = {
+		.topology = record_topology(&r),
+		.line = record_line(&r),
+		.recovery = { .write_seq = 29,
+			      .line = { 7, 2 },
+			      .floor = { 28, 3 },
+			      .wall_s = 1800000000,
+			      .uid = 1000 },
+	};
+
+	return record_of_volume(&r.volume, 30, &state);
 }
 
 /* One of each kind, and a volume that has no line yet. */
@@ -58,14 +74,42 @@ static void fill_kinds(struct record records[NR_KINDS])
 	/* The longest id there is. */
 	records[0] = record_of("v23456789012345678901234567890123456789"
 			       "012345678901234567890123",
-			       3, 9);
-	records[1] = record_of("v", 1, 1);
-	memset(&records[1].volume_state.line, 0,
-	       sizeof(records[1].volume_state.line));
+			       9, 9);
+	records[1] = unbound_of("v");
 	records[2] = tombstone_of("gone");
 	records[3] = floor_of("v1");
 	records[4] = incarnation_of(12);
-	records[5] = marker_of(4097);
+	records[5] = record_of_marker(4097);
+	records[6] = recovered_of("v2");
+	record_put_in_doubt(&records[6]);
+}
+
+/* Whatever lay where its struct was made. */
+static void what_says_the_same_is_sealed_as_the_same_bytes(void **state)
+{
+	const struct record base = recovered_of("v1");
+	struct record_volume volume;
+	struct incarnation start;
+	struct record made[2][2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		memset(&volume, i ? 0xff : 0, sizeof(volume));
+		memset(&start, i ? 0xff : 0, sizeof(start));
+		volume.topology = record_topology(&base);
+		volume.line = record_line(&base);
+		volume.recovery.write_seq = 2;
+		volume.recovery.line = (struct lineage){ 1, 1 };
+		volume.recovery.floor = (struct lineage){ 1, 2 };
+		volume.recovery.wall_s = 3;
+		volume.recovery.uid = 4;
+		start.value = 5;
+		memset(&start.master, 6, sizeof(start.master));
+		start.lease_ms = 7;
+		made[i][0] = record_of_volume(&base.volume, 30, &volume);
+		made[i][1] = record_of_incarnation(8, &start);
+	}
+	assert_memory_equal(made[0], made[1], sizeof(made[0]));
 }
 
 /* Makes both checksums right again after a change of bytes. */
@@ -107,6 +151,30 @@ static void crc32c_gives_the_published_values(void **state)
 }
 
 /* Each entry of the table is one byte's remainder. */
+static uint32_t crc32c_bit_by_bit(const uint8_t *bytes, size_t len)
+{
+	uint32_t crc = ~0U;
+
+	for (size_t i = 0; i < 8 * len; i++) {
+		crc ^= bytes[i / 8] >> i % 8 & 1;
+		crc = crc & 1 ? crc >> 1 ^ 0x82f63b78 : crc >> 1;
+	}
+	return ~crc;
+}
+
+static void crc32c_is_the_same_at_any_place_and_length(void **state)
+{
+	uint8_t bytes[80];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * i * 37 + 11);
+	for (size_t at = 0; at < 9; at++)
+		for (size_t len = 0; at + len <= sizeof(bytes); len++)
+			assert_int_equal(record_crc32c(0, bytes + at, len),
+					 crc32c_bit_by_bit(bytes + at, len));
+}
+
 static void crc32c_of_each_byte_is_its_remainder(void **state)
 {
 	(void)state;
@@ -146,7 +214,7 @@ static void frame_has_the_documented_layout(void **state)
 	uint8_t frame[RECORD_FRAME_SIZE], expected[RECORD_FRAME_SIZE] = { 0 };
 
 	(void)state;
-	memcpy(expected, "bfenclog\x01\0\x04\0\0\0\0\0", 16);
+	memcpy(expected, "bfenclog\x02\0\x04\0\0\0\0\0", 16);
 	memcpy(expected + 16, &place.store, 16);
 	memcpy(expected + 32, "\x88\x77\x66\x55\x44\x33\x22\x11", 8);
 	memcpy(expected + 40, "\x87\x77\x66\x55\x44\x33\x22\x11", 8);
@@ -199,7 +267,7 @@ static void body_of_another_frame_is_seen(void **state)
 
 static void damaged_body_still_tells_kind_volume_and_place(void **state)
 {
-	const struct record record = record_of("v1", 3, 9);
+	const struct record record = record_of("v1", 3, 3);
 	uint8_t frame[RECORD_FRAME_SIZE];
 	struct record found, expected;
 	struct record_frame at;
@@ -228,17 +296,17 @@ static void frame_of_zeros_was_never_written(void **state)
 
 static void later_format_version_is_told_from_damage(void **state)
 {
-	const struct record record = record_of("v1", 3, 9);
+	const struct record record = record_of("v1", 3, 3);
 	uint8_t frame[RECORD_FRAME_SIZE];
 
 	(void)state;
 	record_encode(&record, &place, frame);
-	frame[8] = 2;
+	frame[8] = 3;
 	assert_int_equal(verdict_of(frame), RECORD_BAD_HEADER);
 	frame[9] = 1;
 	reseal(frame);
 	assert_int_equal(verdict_of(frame), RECORD_BAD_VERSION);
-	assert_int_equal(record_format_version(frame), 258);
+	assert_int_equal(record_format_version(frame), 259);
 }
 
 /* Sums that are right do not make sense of what makes none. */
@@ -258,6 +326,7 @@ static void well_summed_nonsense_is_refused(void **state)
 		{ 15, 1, RECORD_BAD_HEADER },		/* zero field */
 		{ 55, 0, RECORD_BAD_HEADER },		/* group_last < log_seq */
 		{ 56, 0, RECORD_BAD_HEADER },		/* write_seq 0 */
+		{ 56, 2, RECORD_BAD_BODY },		/* epoch above it */
 		{ 64, 0, RECORD_BAD_HEADER },		/* no volume */
 		{ 65, '/', RECORD_BAD_HEADER },
 		{ 127, 'x', RECORD_BAD_HEADER },	/* after the NUL */
@@ -268,10 +337,13 @@ static void well_summed_nonsense_is_refused(void **state)
 		{ 293, '.', RECORD_BAD_BODY },		/* primary */
 		{ 309, 0x80, RECORD_BAD_BODY },		/* data_addr */
 		{ 404, 'x', RECORD_BAD_BODY },		/* ctrl_addr, no NUL */
-		{ 405, 1, RECORD_BAD_BODY },		/* rest of the body */
+		{ 405, 2, RECORD_BAD_BODY },		/* doubt */
+		{ 406, 4, RECORD_BAD_BODY },		/* recovery to come */
+		{ 414, 1, RECORD_BAD_BODY },		/* its line, 1.0 */
+		{ 458, 1, RECORD_BAD_BODY },		/* rest of the body */
 		{ 507, 1, RECORD_BAD_BODY },
 	};
-	const struct record record = record_of("v1", 3, 9);
+	const struct record record = record_of("v1", 3, 3);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -294,7 +366,7 @@ static void kept_damage_stays_damage_with_its_bytes(void **state)
 					    .log_seq = 5,
 					    .durable_through = 9,
 					    .group_last = 9 };
-	const struct record record = record_of("v1", 3, 9);
+	const struct record record = record_of("v1", 3, 3);
 	uint8_t frame[RECORD_FRAME_SIZE], before[RECORD_FRAME_SIZE];
 	struct record found;
 	struct record_frame at;
@@ -313,9 +385,75 @@ static void kept_damage_stays_damage_with_its_bytes(void **state)
 	assert_int_equal(verdict_of(frame), RECORD_BAD_BODY);
 }
 
-static void record_without_the_form_of_its_kind_is_invalid(void **state)
+static enum record_verdict verdict_as_version(const struct record *record,
+					      unsigned int version)
+{
+	uint8_t frame[RECORD_FRAME_SIZE];
+
+	record_encode(record, &place, frame);
+	frame[8] = (uint8_t)version;
+	reseal(frame);
+	return verdict_of(frame);
+}
+
+static void
+frame_of_an_older_version_is_read_with_what_it_could_say(void **state)
+{
+	struct record kinds[NR_KINDS], found;
+	struct record_frame at;
+	uint8_t frame[RECORD_FRAME_SIZE];
+
+	(void)state;
+	fill_kinds(kinds);
+	for (int i = 0; i < NR_KINDS - 1; i++)
+		assert_int_equal(verdict_as_version(&kinds[i], 1), RECORD_OK);
+	record_encode(&kinds[0], &place, frame);
+	frame[8] = 1;
+	reseal(frame);
+	assert_int_equal(record_decode(frame, &found, &at), RECORD_OK);
+	assert_memory_equal(&found, &kinds[0], sizeof(found));
+	assert_false(record_is_in_doubt(&found));
+	assert_int_equal(record_recovery(&found).write_seq, 0);
+	/* It is written anew in the present one. */
+	record_encode(&found, &at, frame);
+	assert_int_equal(record_format_version(frame), RECORD_FORMAT_VERSION);
+	/* Recovery and doubt came with version 2. */
+	found = recovered_of("v1");
+	assert_int_equal(verdict_as_version(&found, 1), RECORD_BAD_BODY);
+	record_put_in_doubt(&kinds[0]);
+	assert_int_equal(verdict_as_version(&kinds[0], 1), RECORD_BAD_BODY);
+	assert_int_equal(verdict_as_version(&kinds[1], 0), RECORD_BAD_HEADER);
+	assert_int_equal(verdict_as_version(&kinds[1], 3), RECORD_BAD_VERSION);
+}
+
+static void doubt_is_yes_or_no(void **state)
+{
+	const struct record record = record_of("v1", 1, 1);
+	uint8_t frame[RECORD_FRAME_SIZE];
+
+	(void)state;
+	record_encode(&record, &place, frame);
+	for (int i = 0; i < 256; i++) {
+		frame[IN_DOUBT_BYTE] = (uint8_t)i;
+		reseal(frame);
+		assert_int_equal(verdict_of(frame),
+				 i < 2 ? RECORD_OK : RECORD_BAD_BODY);
+	}
+}
+
+static struct record record_with_recovery(struct recovery recovery)
 {
 	struct record r = record_of("v1", 1, 1);
+	const struct record_volume state = { .topology = record_topology(&r),
+					     .recovery = recovery };
+
+	return record_of_volume(&r.volume, 1, &state);
+}
+
+static void record_without_the_form_of_its_kind_is_invalid(void **state)
+{
+	struct record r = floor_of("v1");
+	struct floor floor = record_floor(&r);
 
 	(void)state;
 	r.kind = RECORD_UNSPEC;
@@ -326,17 +464,31 @@ static void record_without_the_form_of_its_kind_is_invalid(void **state)
 	assert_false(record_is_valid(&r));
 	r = record_of("v1", 1, 0);	/* 0.1 is no lineage */
 	assert_false(record_is_valid(&r));
-	r = floor_of("v1");
-	r.floor.replica.s[0] = '\0';
+	r = record_of("v1", 1, 2);	/* an epoch above the write_seq */
 	assert_false(record_is_valid(&r));
-	r = floor_of("v1");
-	r.floor.primary.s[0] = '\0';
-	r.floor.primary.s[1] = '\0';
+	r = record_of_tombstone(&r.volume, 1, 2);
+	assert_false(record_is_valid(&r));
+	r = recovered_of("v1");
+	r.write_seq = 30;
+	assert_true(record_is_valid(&r));
+	r = record_with_recovery((struct recovery){ .write_seq = 2 });
+	assert_false(record_is_valid(&r));
+	r = record_with_recovery((struct recovery){ .line = { 1, 0 } });
+	assert_false(record_is_valid(&r));
+	r = record_with_recovery((struct recovery){ .floor = { 0, 1 } });
+	assert_false(record_is_valid(&r));
+	floor.replica.s[0] = '\0';
+	r = record_of_floor(&r.volume, 4, &floor);
+	assert_false(record_is_valid(&r));
+	floor.replica.s[0] = 'r';
+	floor.primary.s[0] = '\0';
+	floor.primary.s[1] = '\0';
+	r = record_of_floor(&r.volume, 4, &floor);
 	assert_true(record_is_valid(&r));
 	r = incarnation_of(1);
 	r.volume = volume_of("v1");
 	assert_false(record_is_valid(&r));
-	r = marker_of(0);
+	r = record_of_marker(0);
 	r.write_seq = 1;
 	assert_false(record_is_valid(&r));
 }
@@ -344,8 +496,11 @@ static void record_without_the_form_of_its_kind_is_invalid(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			what_says_the_same_is_sealed_as_the_same_bytes),
 		cmocka_unit_test(crc32c_gives_the_published_values),
 		cmocka_unit_test(crc32c_of_each_byte_is_its_remainder),
+		cmocka_unit_test(crc32c_is_the_same_at_any_place_and_length),
 		cmocka_unit_test(each_kind_survives_encode_and_decode),
 		cmocka_unit_test(frame_has_the_documented_layout),
 		cmocka_unit_test(each_bit_that_flips_is_seen),
@@ -354,6 +509,9 @@ int main(void)
 			damaged_body_still_tells_kind_volume_and_place),
 		cmocka_unit_test(frame_of_zeros_was_never_written),
 		cmocka_unit_test(later_format_version_is_told_from_damage),
+		cmocka_unit_test(
+			frame_of_an_older_version_is_read_with_what_it_could_say),
+		cmocka_unit_test(doubt_is_yes_or_no),
 		cmocka_unit_test(well_summed_nonsense_is_refused),
 		cmocka_unit_test(kept_damage_stays_damage_with_its_bytes),
 		cmocka_unit_test(

@@ -60,7 +60,7 @@ static void expect_epoch(struct fixture *f, const char *name, uint64_t epoch)
 	assert_non_null(entry);
 	assert_int_equal(entry->record.kind, RECORD_VOLUME);
 	assert_false(entry->damaged);
-	assert_int_equal(entry->record.volume_state.line.lineage.epoch, epoch);
+	assert_int_equal(record_line(&entry->record).lineage.epoch, epoch);
 }
 
 static void expect_damaged(struct fixture *f, const char *name,
@@ -71,7 +71,7 @@ static void expect_damaged(struct fixture *f, const char *name,
 
 	assert_true(entry->damaged);
 	assert_int_equal(entry->log_seq, log_seq);
-	assert_int_equal(entry->record.volume_state.line.lineage.epoch, 0);
+	assert_int_equal(record_line(&entry->record).lineage.epoch, 0);
 	skip = &f->reload.skips[entry->skip];
 	assert_int_equal(skip->class, STORE_SKIP_CORRUPT);
 	assert_string_equal(skip->volume.s, name);
@@ -151,7 +151,7 @@ static void newest_record_of_each_volume_wins(void **state)
 	assert_int_equal(record_table_nr(f->reload.table), 3);
 	expect_epoch(f, "v1", 2);
 	expect_epoch(f, "v2", 1);
-	assert_int_equal(entry_of(f, "")->record.incarnation.value, 5);
+	assert_int_equal(record_incarnation(&entry_of(f, "")->record).value, 5);
 	assert_int_equal(f->reload.nr_skips, 0);
 	assert_int_equal(f->reload.durable_through, 104);
 	assert_int_equal(f->reload.last_seq, 105);
@@ -161,10 +161,8 @@ static void newest_record_of_each_volume_wins(void **state)
 static void tombstone_is_a_volumes_newest_record_too(void **state)
 {
 	struct fixture *f = *state;
-	struct record tombstone = { .kind = RECORD_TOMBSTONE,
-				    .volume = volume_of("v2"),
-				    .write_seq = 2,
-				    .tombstone.floor_epoch = 1 };
+	const struct volume_id volume = volume_of("v2");
+	const struct record tombstone = record_of_tombstone(&volume, 2, 1);
 
 	fill(f);
 	image_one(&f->image, tombstone);
@@ -246,7 +244,7 @@ static void write_seq_that_does_not_rise_quarantines_the_volume(void **state)
 	struct fixture *f = *state;
 
 	fill(f);
-	image_one(&f->image, record_of("v1", 2, 9));
+	image_one(&f->image, record_of("v1", 2, 1));
 	assert_int_equal(judge(f), 0);
 	expect_damaged(f, "v1", 106);
 	expect_epoch(f, "v2", 1);
@@ -258,7 +256,7 @@ static void sound_record_below_the_damaged_write_seq_heals_nothing(void **state)
 
 	fill(f);
 	damage_body(f, 104);
-	image_one(&f->image, record_of("v1", 1, 9));
+	image_one(&f->image, record_of("v1", 1, 1));
 	assert_int_equal(judge(f), 0);
 	expect_damaged(f, "v1", 106);
 	assert_int_equal(entry_of(f, "v1")->record.write_seq, 2);
@@ -358,7 +356,7 @@ static void log_without_its_opening_frame_refuses(void **state)
 	expect_refused(f, -EBADMSG, FIRST_SEQ, "opening");
 	/* A log is never seen before its opening frame is synced. */
 	f->image.next_seq = FIRST_SEQ;
-	image_one(&f->image, marker_of(IMAGE_FRAMES));
+	image_one(&f->image, record_of_marker(IMAGE_FRAMES));
 	expect_refused(f, -EBADMSG, FIRST_SEQ, "opening");
 }
 
@@ -508,7 +506,7 @@ static void group_larger_than_any_is_refused(void **state)
 {
 	static uint8_t log[RECORD_GROUP_MAX + 8][RECORD_FRAME_SIZE];
 	struct fixture *f = *state;
-	struct record r = marker_of(RECORD_GROUP_MAX + 8);
+	struct record r = record_of_marker(RECORD_GROUP_MAX + 8);
 	struct record_frame at = { .store = image_store,
 				   .log_seq = 1,
 				   .durable_through = 1,

@@ -67,16 +67,16 @@ static void assert_lineage(struct lineage l, uint64_t epoch,
 	assert_int_equal(l.endpoint_version, endpoint_version);
 }
 
-static const struct floor *durable(const struct bench *b, const char *volume)
+static struct floor durable(const struct bench *b, const char *volume)
 {
 	const struct volume_id id = bench_volume(volume);
 
 	for (unsigned int i = 0; i < b->nr_log; i++)
 		if (b->log[i].kind == RECORD_FLOOR &&
 		    volume_id_equal(&b->log[i].volume, &id))
-			return &b->log[i].floor;
+			return record_floor(&b->log[i]);
 	fail_msg("the log has no record of %s", volume);
-	return NULL;
+	return (struct floor){ 0 };
 }
 
 /* --- first contact ------------------------------------------------------------ */
@@ -97,7 +97,7 @@ static void slot_is_attached_closed_and_recorded_on_first_sync(void **state)
 		     "note gate volume=v1 replica=r1 state=absent->closed lineage=0.0 role=none\n"
 		     "send inventory 1 slots 1\n");
 	assert_true(bench_gate(b, "v1")->info.managed);
-	assert_string_equal(durable(b, "v1")->replica.s, "r1");
+	assert_string_equal(durable(b, "v1").replica.s, "r1");
 }
 
 static void slot_without_backing_is_reported_absent_and_not_ok(void **state)
@@ -149,6 +149,64 @@ static void attach_that_fails_is_tried_again_every_five_seconds(void **state)
 	assert_true(bench_last_report(b)->slots[0].backing_ok);
 }
 
+static void what_the_master_names_no_more_ends_closed_at_its_floor(void **state)
+{
+	struct bench *b = *state;
+
+	bench_sync(b, 0, false);
+	assert_true(traced(b, "kernel close v1"));
+	assert_true(traced(
+		b,
+		"state=open->closed lineage=1.1 role=none reason=not-named"));
+	assert_int_equal(bench_gate(b, "v1")->info.state, GATE_CLOSED);
+	assert_lineage(bench_gate(b, "v1")->info.authority, 1, 1);
+	assert_lineage(durable(b, "v1").lineage, 1, 1);
+	bench_forget(b);
+	bench_sync(b, 0, false);
+	assert_false(traced(b, "kernel"));
+}
+
+static void a_close_that_failed_is_tried_again(void **state)
+{
+	struct bench *b = *state;
+
+	b->fail_kind = KERNEL_CLOSE;
+	b->fail_error = -EBUSY;
+	bench_sync(b, 0, false);
+	assert_int_equal(bench_gate(b, "v1")->info.state, GATE_OPEN);
+	b->fail_kind = KERNEL_UNSPEC;
+	bench_tick(b, 6000);
+	assert_int_equal(bench_gate(b, "v1")->info.state, GATE_CLOSED);
+}
+
+static void what_was_opened_by_hand_is_left_to_its_opener(void **state)
+{
+	struct bench *b = *state;
+
+	bench_gate(b, "v1")->info.managed = false;
+	bench_tell_gate(b, "v1");
+	bench_sync(b, 0, false);
+	assert_int_equal(bench_gate(b, "v1")->info.state, GATE_OPEN);
+}
+
+static void a_slot_that_was_released_comes_back_under_a_new_name(void **state)
+{
+	struct bench *b = *state;
+
+	bench_sync(b, 0, false);
+	bench_forget(b);
+	b->slot_name = "r3";
+	bench_sync(b, 1, false);
+	assert_false(traced(b, "sync-refused"));
+	assert_string_equal(durable(b, "v1").replica.s, "r3");
+	assert_lineage(durable(b, "v1").lineage, 1, 1);
+	assert_string_equal(bench_last_report(b)->slots[0].replica.s, "r3");
+	/* And under that name alone. */
+	b->slot_name = "r2";
+	bench_sync(b, 1, false);
+	assert_true(traced(b, "sync-refused volume=v1 replica=r2"));
+}
+
 static void attach_that_failed_is_tried_again_at_a_sync(void **state)
 {
 	struct bench *b = *state;
@@ -169,9 +227,12 @@ static void attach_that_failed_is_tried_again_at_a_sync(void **state)
 static void other_replica_than_the_recorded_one_is_refused(void **state)
 {
 	struct bench *b = *state;
+	struct floor floor = durable(b, "v1");
 	struct command c;
 
-	b->log[1].floor.replica.s[1] = '9';	/* v1 is r9 here */
+	floor.replica.s[1] = '9';	/* v1 is r9 here */
+	b->log[1] =
+		record_of_floor(&b->log[1].volume, b->log[1].write_seq, &floor);
 	bench_restart(b, 1);
 	bench_up(b);
 	bench_welcome(b, 5, STORE);
@@ -181,7 +242,7 @@ static void other_replica_than_the_recorded_one_is_refused(void **state)
 		b,
 		"note sync-refused volume=v1 replica=r1: this host holds replica r9"));
 	assert_string_equal(bench_last_report(b)->slots[0].replica.s, "r9");
-	assert_string_equal(durable(b, "v1")->replica.s, "r9");
+	assert_string_equal(durable(b, "v1").replica.s, "r9");
 	bench_forget(b);
 	bench_sync(b, 1, false);
 	assert_false(traced(b, "sync-refused"));
@@ -225,7 +286,7 @@ static void durable_floor_alone_is_no_acknowledgement(void **state)
 	bench_gate(b, "v1")->busy = true;
 	bench_fence(b, "v1 2.1 r2");
 	assert_false(bench_last_ack(b)->proof.drained);
-	assert_lineage(durable(b, "v1")->lineage, 2, 1);
+	assert_lineage(durable(b, "v1").lineage, 2, 1);
 	bench_forget(b);
 	bench_drained(b, "v1");
 	assert_true(bench_last_ack(b)->proof.drained);
@@ -279,7 +340,7 @@ static void fence_of_one_lineage_with_two_primaries_is_refused(void **state)
 	assert_string_equal(bench_last_ack(b)->reason,
 			    "lineage 2.1 has the primary r2, not r3");
 	assert_false(traced(b, "kernel"));
-	assert_string_equal(durable(b, "v1")->primary.s, "r2");
+	assert_string_equal(durable(b, "v1").primary.s, "r2");
 }
 
 static void repeated_fence_asks_again_and_gives_the_same_proof(void **state)
@@ -347,7 +408,7 @@ static void failed_write_is_no_durable_floor_but_the_fence_stands(void **state)
 	assert_true(traced(b, "kernel fence v1 3.1"));
 	assert_false(traced(b, "write"));
 	assert_int_equal(bench_last_ack(b)->error, -EROFS);
-	assert_lineage(durable(b, "v1")->lineage, 1, 1);
+	assert_lineage(durable(b, "v1").lineage, 1, 1);
 	bench_open(b, "v1 3.1 r3");
 	assert_int_equal(bench_last_ack(b)->error, -EROFS);
 	assert_int_equal(bench_gate(b, "v1")->info.state, GATE_CLOSED);
@@ -486,12 +547,12 @@ static void open_in_time_is_remembered_as_served(void **state)
 	struct bench *b = *state;
 
 	bench_fence(b, "v1 1.1 r1");
-	assert_lineage(durable(b, "v1")->served, 0, 0);
+	assert_lineage(durable(b, "v1").served, 0, 0);
 	bench_open(b, "v1 1.1 r1");
-	assert_lineage(durable(b, "v1")->served, 1, 1);
+	assert_lineage(durable(b, "v1").served, 1, 1);
 	assert_lineage(bench_last_report(b)->slots[0].served, 1, 1);
 	bench_fence(b, "v1 2.1 r2");
-	assert_lineage(durable(b, "v1")->served, 1, 1);
+	assert_lineage(durable(b, "v1").served, 1, 1);
 }
 
 static void late_open_demotes_served_before_the_kernel_opens(void **state)
@@ -512,7 +573,7 @@ static void late_open_demotes_served_before_the_kernel_opens(void **state)
 	bench_log_done(b);
 	assert_true(traced(b, "kernel open v1 1.1\n"));
 	assert_int_equal(bench_last_ack(b)->error, 0);
-	assert_lineage(durable(b, "v1")->served, 0, 0);
+	assert_lineage(durable(b, "v1").served, 0, 0);
 }
 
 static void late_open_is_refused_when_the_log_cannot_forget(void **state)
@@ -537,15 +598,15 @@ static void io_error_takes_the_evidence_back_for_good(void **state)
 
 	bench_gate(b, "v1")->info.io_errors = 2;
 	bench_tell_gate(b, "v1");
-	assert_lineage(durable(b, "v1")->served, 0, 0);
+	assert_lineage(durable(b, "v1").served, 0, 0);
 	assert_int_equal(bench_last_report(b)->slots[0].io_errors, 2);
 	bench_send(b, &close);
 	bench_open(b, "v1 1.1 r1");
 	assert_int_equal(bench_gate(b, "v1")->info.state, GATE_OPEN);
-	assert_lineage(durable(b, "v1")->served, 0, 0);
+	assert_lineage(durable(b, "v1").served, 0, 0);
 	bench_fence(b, "v1 2.1 r1");
 	bench_open(b, "v1 2.1 r1");
-	assert_lineage(durable(b, "v1")->served, 2, 1);
+	assert_lineage(durable(b, "v1").served, 2, 1);
 }
 
 static void repeated_open_is_idempotent(void **state)
@@ -830,7 +891,7 @@ static void floor_follows_a_gate_that_knows_more(void **state)
 	bench_gate(b, "v1")->info.authority = bench_lineage(4, 2);
 	bench_restart(b, 1);
 	assert_true(traced(b, "write v1 4.2"));
-	assert_lineage(durable(b, "v1")->lineage, 4, 2);
+	assert_lineage(durable(b, "v1").lineage, 4, 2);
 }
 
 static void gate_that_knows_less_than_the_floor_is_fenced_at_it(void **state)
@@ -854,7 +915,7 @@ static void fence_lost_in_a_crash_leaves_the_old_or_the_new_floor(void **state)
 	bench_fence(b, "v1 2.1 r2");
 	bench_reboot(b, 1);	/* neither gate nor log kept it: never acked */
 	assert_lineage(bench_gate(b, "v1")->info.authority, 1, 1);
-	assert_lineage(durable(b, "v1")->lineage, 1, 1);
+	assert_lineage(durable(b, "v1").lineage, 1, 1);
 }
 
 static void
@@ -976,10 +1037,10 @@ static void assert_kept(struct bench *b, struct lineage promised[2])
 	for (int i = 0; i < 2; i++) {
 		const char *name = i ? "v2" : "v1";
 		const struct bench_gate *gate = bench_gate(b, name);
-		const struct floor *floor = durable(b, name);
+		const struct floor floor = durable(b, name);
 
-		assert_true(lineage_cmp(floor->lineage, promised[i]) >= 0);
-		promised[i] = floor->lineage;
+		assert_true(lineage_cmp(floor.lineage, promised[i]) >= 0);
+		promised[i] = floor.lineage;
 		if (gate->present)
 			assert_true(lineage_cmp(gate->info.authority,
 						promised[i]) >= 0 ||
@@ -1026,6 +1087,12 @@ int main(void)
 		TEST(fresh, slot_without_backing_is_reported_absent_and_not_ok),
 		TEST(fresh,
 		     attach_that_fails_is_tried_again_every_five_seconds),
+		TEST(opened,
+		     what_the_master_names_no_more_ends_closed_at_its_floor),
+		TEST(opened, a_close_that_failed_is_tried_again),
+		TEST(opened, what_was_opened_by_hand_is_left_to_its_opener),
+		TEST(opened,
+		     a_slot_that_was_released_comes_back_under_a_new_name),
 		TEST(fresh, attach_that_failed_is_tried_again_at_a_sync),
 		TEST(connected, other_replica_than_the_recorded_one_is_refused),
 		TEST(opened,

@@ -232,6 +232,63 @@ static void all_hosts_reboot_at_once_and_the_same_line_comes_back(void **state)
 
 /* --- anything at any time -------------------------------------------------------- */
 
+static void a_deleted_volume_ends_closed_on_every_kernel(void **state)
+{
+	struct route *r = open_route(GUARD_LEASE);
+	struct gate_info g;
+
+	(void)state;
+	route_cut(r, 2, true);
+	route_run_ms(r, 1500);
+	route_delete(r, "v1");
+	route_run_ms(r, 500);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(route_gate(r, i, "v1").state, GATE_CLOSED);
+	route_cut(r, 2, false);
+	route_run_ms(r, 2000);
+	g = route_gate(r, 2, "v1");
+	assert_int_equal(g.state, GATE_CLOSED);
+	assert_int_equal(g.authority.epoch, 1);
+	/* After a reboot it is attached at its floor, and stays closed. */
+	route_reboot(r, 2);
+	route_run_ms(r, 2000);
+	g = route_gate(r, 2, "v1");
+	assert_int_equal(g.state, GATE_CLOSED);
+	assert_int_equal(g.authority.epoch, 1);
+	assert_true(route_is_open(r, "v2"));
+	route_end(r);
+}
+
+static void a_name_comes_back_above_its_floors_on_every_kernel(void **state)
+{
+	struct route *r = open_route(GUARD_LEASE);
+
+	(void)state;
+	route_delete(r, "v1");
+	route_run_ms(r, 500);
+	route_create_on(r, "v1", "cab");
+	route_run_ms(r, RECOVER_MS);
+	assert_true(route_is_open(r, "v1"));
+	assert_epoch(r, "v1", 2);
+	/* The kernels still know each slot by its first name. */
+	for (int i = 0; i < ROUTE_HOSTS; i++)
+		assert_int_equal(route_gate(r, i, "v1").replica.s[1], '1' + i);
+	route_delete(r, "v1");
+	route_run_ms(r, 500);
+	route_kill_master(r);
+	route_start_master(r);
+	route_run_ms(r, 2000);
+	/* Nobody knows any more which host had which name. */
+	route_create_on(r, "v1", "cab");
+	route_run_ms(r, RECOVER_MS);
+	assert_epoch(r, "v1", 3);
+	assert_string_equal(route_status(r, "v1").state, "open");
+	assert_string_equal(route_status(r, "v1").slots[0].host.s, "host-c");
+	assert_string_equal(route_status(r, "v1").slots[0].replica.s, "r1");
+	assert_int_equal(route_status(r, "v1").nr_evidence, 0);
+	route_end(r);
+}
+
 static void disturb(struct route *r, bool with_pauses)
 {
 	int host = (int)route_random(r, ROUTE_HOSTS);
@@ -338,6 +395,9 @@ int main(void)
 		cmocka_unit_test(a_late_slot_is_not_preferred_as_primary),
 		cmocka_unit_test(
 			all_hosts_reboot_at_once_and_the_same_line_comes_back),
+		cmocka_unit_test(a_deleted_volume_ends_closed_on_every_kernel),
+		cmocka_unit_test(
+			a_name_comes_back_above_its_floors_on_every_kernel),
 		cmocka_unit_test(
 			no_disturbance_breaks_an_invariant_or_lasts_under_guard_lease),
 		cmocka_unit_test(

@@ -183,6 +183,80 @@ static void three_hosts_are_three_words(void **state)
 	expect_refusal(&create, "create v1 h1 h2 h3 --guard none", "\"none\"");
 }
 
+static const struct args_spec io_spec = { "Vf",
+					  OPT_LINEAGE | OPT_OFFSET |
+						  OPT_LENGTH | OPT_FUA,
+					  OPT_LINEAGE | OPT_LENGTH };
+
+static void an_io_has_its_lineage_and_its_place(void **state)
+{
+	struct refusal refusal;
+	struct args args;
+
+	(void)state;
+	assert_int_equal(parse(&io_spec,
+			       "write v1 in --lineage 7.2 --offset 4096 "
+			       "--length 9223372036854775807 --fua",
+			       &args, &refusal),
+			 0);
+	assert_string_equal(args.file, "in");
+	assert_int_equal(args.lineage.epoch, 7);
+	assert_int_equal(args.lineage.endpoint_version, 2);
+	assert_int_equal(args.offset, 4096);
+	assert_int_equal(args.length, INT64_MAX);
+	assert_true(args.fua);
+	assert_int_equal(parse(&io_spec, "write v1 --lineage 7.2 --length 1",
+			       &args, &refusal),
+			 0);
+	assert_null(args.file);
+	assert_int_equal(args.offset, 0);
+	assert_false(args.fua);
+	expect_refusal(&io_spec, "write v1 a b --lineage 7.2 --length 1",
+		       "\"b\"");
+	expect_refusal(&io_spec, "write v1 --lineage 7 --length 1", "lineage");
+	expect_refusal(&io_spec, "write v1 --lineage 7.2 --length 0",
+		       "--length");
+	expect_refusal(&io_spec,
+		       "write v1 --lineage 7.2 --length 1 --offset -1",
+		       "--offset");
+}
+
+static void an_option_that_is_needed_is_missed(void **state)
+{
+	struct refusal refusal;
+	struct args args;
+
+	(void)state;
+	expect_refusal(&io_spec, "write v1", "--lineage is missing");
+	expect_refusal(&io_spec, "write v1 --length 1", "--lineage is missing");
+	expect_refusal(&io_spec, "write v1 --lineage 7.2",
+		       "--length is missing");
+	assert_int_equal(parse(&io_spec, "write --help", &args, &refusal), 0);
+	assert_true(args.help);
+}
+
+static void hosts_that_may_be_left_out_are_all_or_none(void **state)
+{
+	const struct args_spec recover = { "Vhhh", OPT_EXPECT };
+	struct refusal refusal;
+	struct args args;
+
+	(void)state;
+	assert_int_equal(parse(&recover, "recover v1 --expect 4.2", &args,
+			       &refusal),
+			 0);
+	assert_null(args.hosts[0]);
+	assert_int_equal(args.lineage.epoch, 4);
+	assert_int_equal(args.lineage.endpoint_version, 2);
+	assert_int_equal(parse(&recover, "recover v1 h1 h2 h3", &args,
+			       &refusal),
+			 0);
+	assert_string_equal(args.hosts[2], "h3");
+	expect_refusal(&recover, "recover v1 h1", "too few words");
+	expect_refusal(&recover, "recover v1 h1 h2", "too few words");
+	expect_refusal(&recover, "recover v1 --expect 4", "lineage \"4\"");
+}
+
 static void help_needs_no_words(void **state)
 {
 	struct refusal refusal;
@@ -203,6 +277,9 @@ int main(void)
 		cmocka_unit_test(a_wrong_option_is_named_in_the_sentence),
 		cmocka_unit_test(a_limit_is_the_last_value_taken),
 		cmocka_unit_test(three_hosts_are_three_words),
+		cmocka_unit_test(an_io_has_its_lineage_and_its_place),
+		cmocka_unit_test(an_option_that_is_needed_is_missed),
+		cmocka_unit_test(hosts_that_may_be_left_out_are_all_or_none),
 		cmocka_unit_test(help_needs_no_words),
 	};
 

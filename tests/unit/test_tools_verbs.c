@@ -93,6 +93,7 @@ static void usage_names_words_and_options_of_the_verb(void **state)
 {
 	char *line = NULL, *fence[] = { "fence" };
 	char *create[] = { "volume", "create" };
+	char *io_read[] = { "io", "read" };
 	size_t size;
 	FILE *out;
 	int words;
@@ -101,13 +102,16 @@ static void usage_names_words_and_options_of_the_verb(void **state)
 	out = open_memstream(&line, &size);
 	verb_print_usage(out, verb_find(1, fence, &words));
 	verb_print_usage(out, verb_find(2, create, &words));
+	verb_print_usage(out, verb_find(2, io_read, &words));
 	fclose(out);
 	assert_string_equal(line,
 			    "usage: bfence fence VOLUME E.V [--primary R] "
 			    "[--drain-ms N] [--wait] [--keep-disk] "
 			    "[--mark-dead] [--incarnation N] [--force] [-j]\n"
 			    "usage: bfence volume create VOLUME HOST HOST HOST "
-			    "[--guard lease|quorum] [-s SOCKET] [-j]\n");
+			    "[--guard lease|quorum] [-s SOCKET] [-j]\n"
+			    "usage: bfence io read VOLUME [FILE] --lineage E.V "
+			    "[--offset N] --length N [-j]\n");
 	free(line);
 }
 

@@ -400,6 +400,9 @@ static void a_refused_io_knows_why(void **state)
 		{ { 7, 2 }, true, REJECT_LEASE },
 		{ { 7, 3 }, false, REJECT_STALE },
 		{ { 8, 1 }, true, REJECT_STALE },
+		{ { 7, 1 }, false, REJECT_NEWER },
+		{ { 6, 9 }, true, REJECT_NEWER },
+		{ { 0, 0 }, false, REJECT_NEWER },
 	};
 
 	(void)state;
@@ -407,6 +410,27 @@ static void a_refused_io_knows_why(void **state)
 		assert_int_equal(verdict_reject(&grant, &rows[i].authority,
 						rows[i].lease_is_over),
 				 rows[i].why);
+}
+
+static void each_reason_has_an_errno_of_its_own(void **state)
+{
+	static const struct {
+		enum verdict_reject why;
+		int error;
+	} rows[] = {
+		{ REJECT_NONE, 0 },
+		{ REJECT_STALE, -ESTALE },
+		{ REJECT_NEWER, -EAGAIN },
+		{ REJECT_CLOSED, -ENOLINK },
+		{ REJECT_LEASE, -EKEYEXPIRED },
+		{ REJECT_READ_ONLY, -EROFS },
+	};
+
+	(void)state;
+	assert_int_equal(NR(rows), NR_REJECTS);
+	for (size_t i = 0; i < NR(rows); i++)
+		assert_int_equal(verdict_reject_errno(rows[i].why),
+				 rows[i].error);
 }
 
 static void a_refusal_is_never_a_success(void **state)
@@ -451,6 +475,7 @@ int main(void)
 		cmocka_unit_test(an_old_master_attaches_nothing),
 		cmocka_unit_test(a_lease_is_the_masters_once_there_is_one),
 		cmocka_unit_test(a_refused_io_knows_why),
+		cmocka_unit_test(each_reason_has_an_errno_of_its_own),
 		cmocka_unit_test(a_refusal_is_never_a_success),
 	};
 

@@ -97,22 +97,47 @@ static void obey(struct world *w, int host, const struct command *c)
 	world_report(w, host, false);
 }
 
+static void take_name(struct world_host *h, int v,
+		      const struct volume_id *volume,
+		      const struct replica_id *replica)
+{
+	h->named[v] = true;
+	if (h->held[v])
+		return;
+	h->held[v] = true;
+	h->facts[v].volume = *volume;
+	h->facts[v].replica = *replica;
+	if (h->facts[v].state == GATE_ABSENT)
+		h->facts[v].state = GATE_CLOSED;
+}
+
+/* What is named no more ends closed and keeps its floor. */
+static void release_unnamed(struct world_host *h)
+{
+	for (int v = 0; v < WORLD_VOLUMES; v++) {
+		if (h->named[v])
+			continue;
+		h->held[v] = false;
+		h->facts[v].role = ROLE_NONE;
+		h->facts[v].applied = (struct lineage){ 0 };
+		if (h->facts[v].state == GATE_OPEN)
+			h->facts[v].state = GATE_CLOSED;
+	}
+}
+
 static void hold(struct world *w, int host, const struct sync *sync)
 {
 	struct world_host *h = &w->hosts[host];
 
-	for (uint32_t i = 0; i < sync->nr_slots; i++) {
-		int v = volume_index(&sync->slots[i].volume);
-
-		if (h->held[v])
-			continue;
-		h->held[v] = true;
-		h->facts[v].volume = sync->slots[i].volume;
-		h->facts[v].replica = sync->slots[i].replica;
-		h->facts[v].state = GATE_CLOSED;
-	}
-	if (sync->last)
-		world_report(w, host, true);
+	if (sync->first)
+		memset(h->named, 0, sizeof(h->named));
+	for (uint32_t i = 0; i < sync->nr_slots; i++)
+		take_name(h, volume_index(&sync->slots[i].volume),
+			  &sync->slots[i].volume, &sync->slots[i].replica);
+	if (!sync->last)
+		return;
+	release_unnamed(h);
+	world_report(w, host, true);
 }
 
 /* A lease that overtook a fence would let an old primary serve on. */
@@ -292,6 +317,15 @@ void world_stop(struct world *w)
 	master_free(w->master);
 }
 
+static void reload(struct world *w, const struct record *record)
+{
+	if (w->damaged && strcmp(record->volume.s, w->damaged) == 0)
+		assert(master_reload_corrupt(w->master, &record->volume,
+					     record->write_seq, w->now) >= 0);
+	else
+		assert(master_reload(w->master, record, w->now) >= 0);
+}
+
 void world_restart_master(struct world *w)
 {
 	master_free(w->master);
@@ -307,8 +341,7 @@ void world_restart_master(struct world *w)
 			newest &= !volume_id_equal(&w->records[i].volume,
 						   &w->records[j].volume);
 		if (newest)
-			assert(master_reload(w->master, &w->records[i],
-					     w->now) >= 0);
+			reload(w, &w->records[i]);
 	}
 }
 
@@ -387,19 +420,62 @@ void world_run_ms(struct world *w, uint64_t ms)
 	}
 }
 
-int world_create(struct world *w, const char *name, enum guard guard)
+int world_ask(struct world *w, enum master_event_type type,
+	      const struct master_ask *ask)
 {
-	struct master_event event = { .type = MASTER_CREATE, .now = w->now };
+	struct master_event event = { .type = type, .now = w->now };
 
 	memset(&w->answer, 0, sizeof(w->answer));
-	assert(volume_id_parse(name, &event.create.volume) == 0);
-	for (int i = 0; i < REPLICA_SLOTS; i++)
-		event.create.hosts[i] = host_name(i);
-	event.create.guard = guard;
-	event.create.token = 77;
+	event.ask = *ask;
+	event.ask.token = 77;
 	step(w, &event);
-	assert(w->answer.token == 77);
-	return w->answer.error;
+	assert(w->answer.token == 77 || w->answer.token == 0);
+	return w->answer.token ? w->answer.error : 1;
+}
+
+static struct master_ask ask_about(const char *name, const char *hosts)
+{
+	struct master_ask ask = { .uid = 1000, .wall_s = 1700000000 };
+
+	assert(volume_id_parse(name, &ask.volume) == 0);
+	for (int i = 0; hosts && i < REPLICA_SLOTS; i++)
+		ask.hosts[i] = host_name(hosts[i] - 'a');
+	return ask;
+}
+
+int world_create(struct world *w, const char *name, enum guard guard)
+{
+	struct master_ask ask = ask_about(name, "abc");
+
+	ask.guard = guard;
+	return world_ask(w, MASTER_CREATE, &ask);
+}
+
+int world_create_on(struct world *w, const char *name, const char *hosts)
+{
+	struct master_ask ask = ask_about(name, hosts);
+
+	ask.guard = GUARD_QUORUM;
+	return world_ask(w, MASTER_CREATE, &ask);
+}
+
+int world_delete(struct world *w, const char *name, uint64_t epoch)
+{
+	struct master_ask ask = ask_about(name, NULL);
+
+	ask.any_line = epoch == 0;
+	ask.expected = (struct lineage){ epoch, 1 };
+	return world_ask(w, MASTER_DELETE, &ask);
+}
+
+int world_recover(struct world *w, const char *name, struct lineage expected,
+		  const char *hosts)
+{
+	struct master_ask ask = ask_about(name, hosts);
+
+	ask.guard = GUARD_QUORUM;
+	ask.expected = expected;
+	return world_ask(w, MASTER_RECOVER, &ask);
 }
 
 void world_with_open_volume(struct world *w, enum guard guard)

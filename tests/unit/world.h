@@ -21,6 +21,7 @@ struct world_host {
 	bool backing_ok;
 	struct addr data_addr;
 	bool held[WORLD_VOLUMES];	/* named in the last SYNC */
+	bool named[WORLD_VOLUMES];	/* in the SYNC that runs */
 	struct slot_fact facts[WORLD_VOLUMES];
 	bool leased[WORLD_VOLUMES];
 };
@@ -42,6 +43,7 @@ struct world {
 	struct world_letter **post_end;
 	bool delivering;
 	int persist_error;
+	const char *damaged;	/* volume whose record a restart finds so */
 	unsigned int nr_records;
 	struct record records[64];	/* what the store holds, by order */
 	struct master_answer answer;	/* the last one */
@@ -62,6 +64,17 @@ void world_send(struct world *w, int host, const struct message *message);
 /* Time passes in steps of 50 ms; each second every live host reports. */
 void world_run_ms(struct world *w, uint64_t ms);
 int world_create(struct world *w, const char *name, enum guard guard);
+/* The same on three hosts in this order, as in "bca". */
+int world_create_on(struct world *w, const char *name, const char *hosts);
+/* An operator's ask as it is; gives the error of its answer, or 1 while it is
+ * not answered. */
+int world_ask(struct world *w, enum master_event_type type,
+	      const struct master_ask *ask);
+/* Deletes at this line; epoch 0: whatever the line is. */
+int world_delete(struct world *w, const char *name, uint64_t epoch);
+/* Recovers at this line; hosts may be NULL. */
+int world_recover(struct world *w, const char *name, struct lineage expected,
+		  const char *hosts);
 /* Three hosts up, one volume on them, bound and open. */
 void world_with_open_volume(struct world *w, enum guard guard);
 

@@ -47,7 +47,8 @@
  *   VOLUME REPLICA BACKING STATE REASON EPOCH ENDPOINT_VERSION PRIMARY?
  *   OPEN_FLAGS DISK? SIZE_BYTES MANAGED FORCED? INCARNATION? BOOT_ID SINCE_NS
  *   ADMITTED REJECTED_STALE REJECTED_CLOSED REJECTED_LEASE REJECTED_READ_ONLY
- *   IO_ERRORS INFLIGHT INFLIGHT_OLDEST_NS? DRAINED CLOSE_NS DRAIN_NS DRAIN_MS.
+ *   REJECTED_NEWER IO_ERRORS INFLIGHT INFLIGHT_OLDEST_NS? DRAINED CLOSE_NS
+ *   DRAIN_NS DRAIN_MS.
  *   EPOCH and ENDPOINT_VERSION are absent while the gate has no authority,
  *   INCARNATION until a master has changed it.
  *
@@ -63,7 +64,8 @@
  * above the authority (fence first), or KEEP_DISK over another epoch or
  * primary; -ERANGE a number out of its range.
  *
- * A refused bio ends with BLK_STS_RESV_CONFLICT (EBADE).
+ * A refused bio ends with BLK_STS_RESV_CONFLICT (EBADE). I/O that carries its
+ * lineage itself, and is told more, is in bfence_io.h.
  */
 #ifndef _UAPI_LINUX_BFENCE_H
 #define _UAPI_LINUX_BFENCE_H
@@ -185,6 +187,7 @@ enum bfence_attr {
 	BFENCE_A_DRAIN_NS,		/* u64, command to drained; 0 = not yet */
 	BFENCE_A_PAD,
 	BFENCE_A_REJECTED_READ_ONLY,	/* u64, writes under READ_ONLY */
+	BFENCE_A_REJECTED_NEWER,	/* u64, stamped above the authority */
 
 	/* private: */
 	__BFENCE_A_MAX,
