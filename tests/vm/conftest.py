@@ -10,8 +10,9 @@ from typing import Iterator
 
 import pytest
 
-from lab import Guest, Lab, LabError
+from lab import VERSION, Guest, Lab, LabError
 
+collect_ignore = [] if VERSION in ("debug", "kcsan") else ["test_watch.py"]
 VOLUME_MIB = 32
 VOLUMES = ["v1", "v2", "v3", "v4"]
 

@@ -4,7 +4,7 @@
 # yet (bfence, bfenced, a module) is left out; the lab names it when a test
 # asks for it. It must never know a guest's name, address or disks.
 #
-#   image.sh 6.1|6.12	prints the image: build/vm/root-VERSION.img
+#   image.sh 6.1|6.12|debug|kcsan	prints the image: build/vm/root-VERSION.img
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -12,17 +12,18 @@ build=${BUILD:-$here/../../build}
 mkdir -p "$build/vm"
 build=$(cd "$build" && pwd)
 
-version=${1:?usage: image.sh 6.1|6.12}
+version=${1:?usage: image.sh 6.1|6.12|debug|kcsan}
 image=$build/vm/root-$version.img
 kernel=$("$here/kernel.sh" "$version")
 kver=$(basename "$kernel")
 
 programs="/usr/sbin/mdadm /usr/bin/kmod /usr/bin/flock /usr/sbin/mkfs.ext4
-	$build/bfence $build/bfenced $build/vm/iogen"
+	/usr/sbin/dmsetup $build/bfence $build/bfenced $build/vm/iogen $build/vm/stamped $build/vm/asker"
 drivers="virtio_pci virtio_blk virtio_net virtio_console nvmet-tcp nvme-tcp
-	raid1 configfs null_blk brd loop dm-delay dm-flakey"
+	raid1 configfs null_blk brd loop dm-delay dm-flakey dm-log-writes"
 kmod=$build/kmod-$kver/bfence.ko
 kmod_lab=$build/kmod-lab-$kver/bfence.ko
+planted=$build/planted-$kver/planted.ko
 
 say() {
 	echo "image.sh: $*" >&2
@@ -31,7 +32,8 @@ say() {
 
 inputs() {
 	# shellcheck disable=SC2086 # a list of paths without spaces
-	stat -L -c '%n %s %Y' $programs "$kmod" "$kmod_lab" "$here/image.sh" \
+	stat -L -c '%n %s %Y' $programs "$kmod" "$kmod_lab" "$planted" \
+		"$here/image.sh" \
 		"$here"/guest/* /bin/busybox 2>/dev/null || true
 	echo "$kernel"
 }
@@ -86,6 +88,8 @@ add_all() {
 		"$root/usr/lib/modules/$kver/extra/bfence.ko"
 	[ ! -e "$kmod_lab" ] || install -D -m 644 "$kmod_lab" \
 		"$root/usr/lib/bfence-lab.ko"
+	[ ! -e "$planted" ] || install -D -m 644 "$planted" \
+		"$root/usr/lib/bfence-planted.ko"
 	cp "$kernel/lib/modules/$kver"/modules.builtin* \
 		"$kernel/lib/modules/$kver/modules.order" \
 		"$root/usr/lib/modules/$kver/"

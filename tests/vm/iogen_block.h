@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The block that iogen writes: what is in it and how it is checked. For
- * iogen.c alone; it must never know why a block is written or sought.
+ * iogen.c and stamped.c; it must never know why a block is written or sought.
  */
 #ifndef IOGEN_BLOCK_H
 #define IOGEN_BLOCK_H
@@ -75,12 +75,12 @@ static void block_fill(struct block *b, const char *run_id, const char *lineage,
 	b->crc = crc32c(b, offsetof(struct block, crc));
 }
 
-static bool block_is_ours(const struct block *b)
+static inline bool block_is_ours(const struct block *b)
 {
 	return !memcmp(b->magic, block_magic, sizeof(b->magic));
 }
 
-static bool block_is_sound(const struct block *b, uint64_t seq)
+static inline bool block_is_sound(const struct block *b, uint64_t seq)
 {
 	return b->sequence == seq &&
 	       b->crc == crc32c(b, offsetof(struct block, crc));
@@ -95,7 +95,7 @@ static int device_fail(const char *path)
 }
 
 /* A block device is read past the page cache, a file through it. */
-static int device_open(const char *path, int flags, uint64_t *ret_blocks)
+static inline int device_open(const char *path, int flags, uint64_t *ret_blocks)
 {
 	uint64_t bytes;
 	struct stat st;

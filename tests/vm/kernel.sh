@@ -3,9 +3,10 @@
 # Fetches the guests' kernel, and the headers for it if none are installed, as
 # Debian packages and unpacks them into the cache folder; prints the folder. The
 # headers are in its usr/src. Nothing is installed on the machine that runs it.
-# It must never know what the guests do with the kernel.
+# It must never know what the guests do with the kernel. The kernels that
+# watch themselves are built by debug-kernel.sh.
 #
-#   kernel.sh 6.1|6.12
+#   kernel.sh 6.1|6.12|debug|kcsan
 set -eu
 
 say() {
@@ -66,8 +67,9 @@ unpack() {
 case "${1:-}" in
 6.1) meta=linux-image-cloud-amd64 ;;
 6.12) meta=linux-image-6.12-cloud-amd64 ;;
+debug | kcsan) exec "$(dirname "$0")/debug-kernel.sh" "$1" ;;
 *)
-	echo "usage: kernel.sh 6.1|6.12" >&2
+	echo "usage: kernel.sh 6.1|6.12|debug|kcsan" >&2
 	exit 2
 	;;
 esac

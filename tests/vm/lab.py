@@ -16,6 +16,7 @@ What a guest can do:
     spawn(name, cmd)        in the background, printing to /run/NAME.log
     kill(name)              ends what spawn started and waits for it
     dmesg(), check_dmesg()  the kernel's log; the second raises on a splat
+    check_leaks()           raises on lost memory (debug kernel, kmemleak=on)
     stop(), cont()          freeze it with its clock (QMP)
     sigstop(), sigcont()    freeze it while its clock runs on
     power_kill(), boot()    SIGKILL of QEMU; start again on the same disks
@@ -32,7 +33,9 @@ and shared; /etc, /run, /tmp and /root are its memory and end with it;
 lab makes lives in build/vm/run-*; it is removed at the end unless KEEP=1 is in
 the environment. No QEMU outlives this process.
 
-Environment: KERNEL (6.1 or 6.12), KEEP, BFENCE_VM_ACCEL (tcg or kvm: do not probe).
+Environment: KERNEL (6.1, 6.12, debug or kcsan: what kernel.sh knows), KEEP,
+BFENCE_VM_ACCEL (tcg or kvm: do not probe). A kernel that watches itself is slow,
+and every time limit here is as much longer.
 
 It must never know what bfence is: volumes are raw files here.
 """
@@ -71,6 +74,9 @@ ADDRESSES = {
 STATE_MIB = 64
 SOCKET_PATH_MAX = 100  # the kernel's limit is 108
 BOOT_TIMEOUT = 120
+VERSION = os.environ.get("KERNEL", "6.1")
+PATIENCE = {"debug": 5, "kcsan": 3}.get(VERSION, 1)
+MEMORY_MIB = {"debug": 512, "kcsan": 384}.get(VERSION, 256)
 SPLAT = re.compile(
     r"BUG:|WARNING:|KASAN|KCSAN|UBSAN|Oops|possible circular|possible recursive"
     r"|unreferenced object|general protection|self-detected stall"
@@ -86,7 +92,7 @@ class LabError(Exception):
 
 def until(what: str, probe: Callable[[], T], timeout: float = 30) -> T:
     """Asks probe again and again until it answers something true."""
-    end = time.monotonic() + timeout
+    end = time.monotonic() + timeout * PATIENCE
     while True:
         answer = probe()
         if answer:
@@ -210,6 +216,7 @@ class Port:
 
     def ask(self, script: str, timeout: float) -> tuple[int, bytes] | None:
         """None when the guest died; queue.Empty when it is silent."""
+        timeout *= PATIENCE
         number = next(self._numbers)
         answer: queue.Queue[tuple[int, bytes] | None] = queue.Queue()
         self._waiting[number] = answer
@@ -234,6 +241,7 @@ class Guest:
         self.volumes = volumes
         self.cpus = cpus
         self.memory = memory
+        self.append = ""
         self.boot_seconds = 0.0
         self.folder = lab.folder / name
         self.folder.mkdir()
@@ -297,7 +305,7 @@ class Guest:
                   "console=ttyS0 loglevel=4 panic=-1 mitigations=off "
                   "watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=300 "
                   "nvme_core.multipath=N nvme_core.io_timeout=120 "
-                  f"lab.host={self.name} {kernel.clock}")
+                  f"lab.host={self.name} {kernel.clock} {self.append}")
         if self.lab.has_network:
             append += f" lab.address={self.address}"
         command = [
@@ -346,7 +354,7 @@ class Guest:
     def wait_ready(self) -> None:
         self._connect()
         try:
-            answer = self._port.ready.get(timeout=BOOT_TIMEOUT)
+            answer = self._port.ready.get(timeout=BOOT_TIMEOUT * PATIENCE)
         except queue.Empty:
             answer = None
         if answer is None:
@@ -449,6 +457,13 @@ class Guest:
                 near = "\n".join(lines[max(0, number - 3):number + 40])
                 raise LabError(f"{self.name}: the kernel complains:\n{near}")
 
+    def check_leaks(self) -> None:
+        """What nothing points to in two scans, and is old enough, is lost."""
+        leaks = self.ok("for i in 1 2; do echo scan; sleep 6; done "
+                        ">/sys/kernel/debug/kmemleak; cat /sys/kernel/debug/kmemleak")
+        if "unreferenced object" in leaks:
+            raise LabError(f"{self.name}: the kernel lost memory:\n{leaks}")
+
     def uptime(self) -> float:
         return float(self.ok("cat /proc/uptime").split()[0])
 
@@ -459,9 +474,8 @@ class Guest:
 
 class Lab:
     def __init__(self) -> None:
-        version = os.environ.get("KERNEL", "6.1")
-        self.kernel = Kernel(version)
-        self.image = Path(output_of(str(HERE / "image.sh"), version))
+        self.kernel = Kernel(VERSION)
+        self.image = Path(output_of(str(HERE / "image.sh"), VERSION))
         self.folder = self._make_folder()
         self.guests: dict[str, Guest] = {}
         self.has_network = False
@@ -489,8 +503,10 @@ class Lab:
         return self.guests[name]
 
     def add(self, name: str, volumes: dict[str, int] | None = None,
-            cpus: int = 2, memory: int = 256) -> Guest:
+            cpus: int = 2, memory: int = MEMORY_MIB, append: str = "") -> Guest:
+        """append: more of the kernel's command line."""
         guest = Guest(self, name, volumes or {}, cpus, memory)
+        guest.append = append
         self.guests[name] = guest
         return guest
 

@@ -47,13 +47,19 @@ nvme_controllers() { # PATTERN of a whole NQN
 # KEEP_ALIVE seconds; the default is longer than the pauses that the lab makes,
 # so that what refuses a zombie is the gate and not a time limit.
 #
+# An id for each host: the default one belongs to the default name, and later
+# kernels refuse a second name for the same id.
+nvme_hostid() {
+	hostname | md5sum | sed -E 's/^(.{8})(.{4})(.{4})(.{4})(.{12}).*/\1-\2-\3-\4-\5/'
+}
+
 # Not by nvme(1): it asks every other controller first, and one whose peer is
 # frozen does not answer.
 nvme_connect() { # NQN ADDRESS; prints the disk
 	modprobe nvme-tcp
 	if [ -z "$(nvme_controllers "$1")" ]; then
 		echo "transport=tcp,traddr=$2,trsvcid=4420,nqn=$1,nr_io_queues=1,\
-hostnqn=$NQN_PREFIX:$(hostname),ctrl_loss_tmo=0,\
+hostnqn=$NQN_PREFIX:$(hostname),hostid=$(nvme_hostid),ctrl_loss_tmo=0,\
 keep_alive_tmo=${KEEP_ALIVE:-120}" >/dev/nvme-fabrics || return 1
 	fi
 	disk=/dev/$(nvme_controllers "$1")n1
