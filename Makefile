@@ -10,6 +10,7 @@ WERROR ?= -Werror
 PREFIX ?= /usr/local
 KERNEL ?= 6.1
 TEST ?=
+TIME ?=
 
 CSTD := -std=gnu11 -D_GNU_SOURCE
 WARN := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes \
@@ -20,7 +21,7 @@ SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
 
 AGENT_LIBS := -luring -lssl -lcrypto -lprotobuf-c -lnl-genl-3 -lnl-3 \
 	-lmicrohttpd -ljansson -linih -lsystemd
-TOOLS_LIBS := -lmnl -lcurl -ljansson
+TOOLS_LIBS := -lmnl -lcurl -ljansson -luring
 
 AGENT_SRC := $(wildcard agent/*.c agent/core/*.c agent/edge/*.c)
 TOOLS_SRC := $(wildcard tools/*.c)
@@ -41,9 +42,10 @@ DEPS := gcc libc6-dev make git linux-headers-cloud-amd64 \
 	libnl-3-dev libnl-genl-3-dev libmnl-dev liburing-dev libssl-dev \
 	libprotobuf-c-dev protobuf-c-compiler libmicrohttpd-dev libjansson-dev \
 	libinih-dev libsystemd-dev libcurl4-openssl-dev libcmocka-dev \
-	qemu-system-x86 busybox-static mdadm kmod e2fsprogs xz-utils \
+	qemu-system-x86 busybox-static mdadm kmod e2fsprogs dmsetup xz-utils \
 	openssl scdoc python3 python3-pytest python3-yaml clang-format \
-	clang-tidy cppcheck shellcheck codespell sparse universal-ctags
+	clang libclang-rt-14-dev clang-tidy cppcheck shellcheck codespell sparse coccinelle \
+	universal-ctags bc bison flex libelf-dev
 
 # V=1 shows the commands, otherwise each is one line.
 Q := $(if $(V),,@)
@@ -53,14 +55,14 @@ say = $(if $(V),@:,@printf '  %-8s %s\n' $(1) $@)
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 MAKEFLAGS += --no-print-directory
 
-RINGS := tidy lint unit process vm
-RESULTS := $(BUILD)/results
+RINGS := tidy lint unit crash fuzz process vm
+export RESULTS := $(BUILD)/results
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all deps userspace kmod kmod-lab kmod-guest lab man unit demo check lint evidence \
-	install clean help $(RINGS:%=check-%) $(RINGS:%=inputs-%) \
+.PHONY: all deps userspace kmod kmod-lab kmod-guest planted lab man unit demo check lint evidence \
+	bench bench-programs install clean help fuzz-seeds $(RINGS:%=check-%) $(RINGS:%=inputs-%) \
 	$(RINGS:%=ring-%)
 
 # In a make of its own: the packages decide what there is to build.
@@ -74,8 +76,10 @@ help:
 	@echo 'make check       every test ring; last line: passed, failed, skipped'
 	@echo 'make check-RING  one of: $(RINGS)'
 	@echo '                 KERNEL=6.1|6.12 TEST=part-of-a-name'
+	@echo '                 check-fuzz TIME=seconds: searches, too'
 	@echo 'make lint        the same as check-lint'
 	@echo 'make evidence    which test proves which claim; exit 1 on a hole'
+	@echo 'make bench       beside their peers: [GROUP=$(BENCH_GROUPS)] [QUICK=1] [RECORD=1]'
 	@echo 'make install     DESTDIR= PREFIX=$(PREFIX)'
 	@echo 'make clean       removes $(BUILD)/'
 	@echo 'Everywhere: V=1 shows the commands, WERROR= lets warnings pass.'
@@ -159,20 +163,20 @@ endif
 define kmod_build
 	$(call say,KMOD)
 	@mkdir -p $(@D)
-	@cp -ru Kbuild kmod uapi $(@D)/
+	@cp -ru $(1) $(@D)/
 	+$(Q)$(MAKE) $(if $(V),,-s) -C $(KHEADERS)/linux-headers-$* \
 		M=$(abspath $(@D)) CONFIG_DEBUG_INFO_BTF_MODULES= \
-		KCFLAGS=$(WERROR) $(1) modules
+		KCFLAGS=$(WERROR) $(2) modules
 	@touch $@
 endef
 $(BUILD)/kmod-lab-%/bfence.ko: $(KSRC)
-	$(call kmod_build,BFENCE_LAB=1)
+	$(call kmod_build,Kbuild kmod uapi,BFENCE_LAB=1)
 $(BUILD)/kmod-%/bfence.ko: $(KSRC)
-	$(call kmod_build)
+	$(call kmod_build,Kbuild kmod uapi)
 
 # --- the lab ----------------------------------------------------------------
 
-LAB := $(BUILD)/vm/iogen $(BUILD)/vm/switch $(BUILD)/vm/tsc
+LAB := $(BUILD)/vm/iogen $(BUILD)/vm/switch $(BUILD)/vm/stamped $(BUILD)/vm/tsc $(BUILD)/vm/asker
 LAB_KMOD := $(if $(filter $(KERNEL).%-cloud-amd64,$(KVERS)),kmod kmod-lab,\
 	kmod-guest)
 lab: userspace $(LAB_KMOD) $(LAB)
@@ -182,7 +186,12 @@ lab: userspace $(LAB_KMOD) $(LAB)
 kmod-guest:
 	+@kernel=$$(tests/vm/kernel.sh $(KERNEL)) && \
 	$(MAKE) KHEADERS="$$kernel/usr/src" KVERS="$${kernel##*/}" \
-		kmod kmod-lab
+		kmod kmod-lab $(if $(filter debug kcsan,$(KERNEL)),planted)
+
+# Faults for the kernels that watch themselves to see.
+planted: $(KVERS:%=$(BUILD)/planted-%/planted.ko)
+$(BUILD)/planted-%/planted.ko: $(wildcard tests/vm/planted/*)
+	$(call kmod_build,$^)
 
 $(BUILD)/vm/%: tests/vm/%.c $(wildcard tests/vm/*.h)
 	$(call say,CC)
@@ -223,7 +232,70 @@ $(BUILD)/unit/test_%: $(BUILD)/san/tests/unit/test_%.o $(BUILD)/san/libagent.a
 	$(Q)$(CC) $(SAN) -o $@ $^ $(AGENT_LIBS) -lcmocka
 .PRECIOUS: $(BUILD)/san/%.o
 
--include $(shell find $(BUILD)/obj $(BUILD)/san -name '*.d' 2>/dev/null)
+# --- crash tests ------------------------------------------------------------
+
+# The code under test is as it ships; the linker sends its system calls, and
+# the loop of the tests its io_uring, to a disk in memory.
+CRASH_SRC := $(wildcard tests/crash/*.c)
+CRASH_BIN := $(patsubst tests/crash/test_%.c,$(BUILD)/crash/test_%,\
+	$(filter tests/crash/test_%,$(CRASH_SRC)))
+CRASH_HELP_OBJ := $(patsubst %.c,$(BUILD)/san/%.o,\
+	$(filter-out tests/crash/test_%,$(CRASH_SRC)))
+CRASH_CALLS := open openat close read pread pwrite fsync fdatasync renameat \
+	unlinkat ftruncate fstat fstatat mkdir flock faccessat fallocate \
+	posix_fallocate poll getpid
+$(BUILD)/crash/test_%: $(BUILD)/san/tests/crash/test_%.o $(CRASH_HELP_OBJ) \
+		$(BUILD)/san/libagent.a
+	$(call say,LINK)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SAN) $(CRASH_CALLS:%=-Wl,--wrap=%) -o $@ $^ $(AGENT_LIBS) \
+		-lcmocka
+
+# --- fuzz targets -----------------------------------------------------------
+
+# Each twice: with gcc, which judges the inputs of the tree again, and with
+# clang, which searches for more.
+CLANG := clang
+FUZZ := $(patsubst tests/fuzz/target_%.c,%,$(wildcard tests/fuzz/target_*.c))
+FUZZ_OBJ := $(patsubst $(BUILD)/san/%,$(BUILD)/fuzz/obj/%,$(AGENT_SAN_OBJ))
+FUZZ_SHARE = $(shell echo $$(($(TIME) / $(words $(FUZZ)) + 1)))
+
+$(BUILD)/fuzz/obj/%.o: %.c | $(GEN).h
+	$(call say,CLANG)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(CFLAGS_ALL) -w -O1 $(SAN) -fsanitize=fuzzer-no-link \
+		-MMD -MP -c -o $@ $<
+$(BUILD)/fuzz/obj/gen/%.o: $(BUILD)/gen/%.c
+	$(call say,CLANG)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(CSTD) -O1 $(SAN) -fsanitize=fuzzer-no-link \
+		-I$(BUILD)/gen -c -o $@ $<
+$(BUILD)/fuzz/obj/tests/unit/%.o: INC += -Ikmod -Itools -Itests/unit
+$(BUILD)/fuzz/libagent.a: $(FUZZ_OBJ)
+	$(call say,AR)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(BUILD)/fuzz/search-%: $(BUILD)/fuzz/obj/tests/fuzz/target_%.o \
+		$(BUILD)/fuzz/libagent.a
+	$(call say,LINK)
+	$(Q)$(CLANG) $(SAN) -fsanitize=fuzzer -o $@ $^ $(AGENT_LIBS)
+$(BUILD)/fuzz/replay-%: $(BUILD)/san/tests/fuzz/target_%.o \
+		$(BUILD)/san/tests/fuzz/replay.o $(BUILD)/san/libagent.a
+	$(call say,LINK)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SAN) -o $@ $^ $(AGENT_LIBS)
+$(BUILD)/fuzz/seeds: $(BUILD)/san/tests/fuzz/seeds.o $(BUILD)/san/libagent.a
+	$(call say,LINK)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SAN) -o $@ $^ $(AGENT_LIBS)
+.PRECIOUS: $(BUILD)/fuzz/obj/%.o
+
+# The first inputs, made anew; what a search found stays beside them.
+fuzz-seeds: $(BUILD)/fuzz/seeds
+	$< tests/fuzz/corpus
+
+-include $(shell find $(BUILD)/obj $(BUILD)/san $(BUILD)/fuzz -name '*.d' 2>/dev/null)
 
 # --- rings ------------------------------------------------------------------
 
@@ -237,7 +309,7 @@ inputs-tidy: ;@:
 ring-tidy:
 	@$(call pytest,tidy,120) tests/evidence
 
-LINTS := clang-format sparse cppcheck clang-tidy shellcheck codespell
+LINTS := clang-format checkpatch coccinelle sparse cppcheck clang-tidy shellcheck codespell
 inputs-lint: $(GEN).h
 ring-lint:
 	@for tool in $(LINTS); do \
@@ -249,6 +321,22 @@ inputs-unit: unit
 ring-unit:
 	@$(RUN) cmocka unit 120 $(UNIT_BIN)
 	$(if $(wildcard tests/unit/test_*.py),@$(RUN) pytest unit/python 120 tests/unit)
+
+inputs-crash: $(CRASH_BIN)
+ring-crash:
+	@$(RUN) cmocka crash 300 $(CRASH_BIN)
+
+inputs-fuzz: $(FUZZ:%=$(BUILD)/fuzz/replay-%) \
+		$(if $(TIME),$(FUZZ:%=$(BUILD)/fuzz/search-%))
+ring-fuzz:
+	@for target in $(FUZZ); do \
+		$(RUN) step fuzz $$target 60 $(BUILD)/fuzz/replay-$$target \
+			tests/fuzz/corpus/$$target; \
+	done
+	$(if $(TIME),@for target in $(FUZZ); do \
+		$(RUN) step fuzz $$target-search $$(($(FUZZ_SHARE) + 60)) \
+			tests/fuzz/search.sh $(BUILD)/fuzz $$target $(FUZZ_SHARE); \
+	done)
 
 inputs-process: userspace man
 ring-process:
@@ -275,6 +363,40 @@ check: deps
 evidence: deps
 	@[ -d $(RESULTS) ] || $(MAKE) check || :
 	@$(PYTHON) tests/evidence/evidence.py $(RESULTS) $(BUILD)/evidence.json
+
+# --- benches ----------------------------------------------------------------
+
+# A group is an executable of tests/bench; its programs are GROUP_NAME.c there,
+# linked with what they reach of the other .c files and of the agent.
+GROUP ?=
+QUICK ?=
+RECORD ?=
+BENCH_GROUPS = $(basename $(notdir $(shell find tests/bench -perm -u+x -type f)))
+BENCH_PROGRAMS := $(wildcard tests/bench/*_*.c)
+BENCH_HELP := $(filter-out $(BENCH_PROGRAMS),$(wildcard tests/bench/*.c))
+BENCH_LIBS := $(AGENT_LIBS) -lsqlite3 -llmdb -lcurl
+# Peers; only a bench brings them to a machine (etcd's package starts it).
+BENCH_DEPS := libsqlite3-dev liblmdb-dev etcd-server gnuplot-nox
+
+$(BUILD)/bench/libbench.a: $(BENCH_HELP:%.c=$(BUILD)/obj/%.o) \
+		$(filter-out $(BUILD)/obj/agent/main.o $(BUILD)/obj/agent/run_%,$(AGENT_OBJ))
+	$(call say,AR)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+$(BUILD)/bench/bin/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/bench/libbench.a
+	$(call say,LINK)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(BENCH_LIBS)
+.PRECIOUS: $(BUILD)/obj/%.o
+
+BENCH_WANTED := $(if $(GROUP),$(filter $(GROUP:%=tests/bench/%_%),\
+	$(BENCH_PROGRAMS)),$(BENCH_PROGRAMS))
+bench-programs: $(BENCH_WANTED:tests/bench/%.c=$(BUILD)/bench/bin/%)
+bench: DEPS += $(BENCH_DEPS)
+bench: deps
+	@$(MAKE) $(JOBS) bench-programs
+	@BUILD=$(BUILD) QUICK=$(QUICK) RECORD=$(RECORD) $(PYTHON) -B tests/bench/bench.py $(GROUP)
 
 # --- on this machine --------------------------------------------------------
 
