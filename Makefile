@@ -23,7 +23,7 @@ AGENT_LIBS := -luring -lssl -lcrypto -lprotobuf-c -lnl-genl-3 -lnl-3 \
 	-lmicrohttpd -ljansson -linih -lsystemd
 TOOLS_LIBS := -lmnl -lcurl -ljansson -luring
 
-AGENT_SRC := $(wildcard agent/*.c agent/core/*.c agent/edge/*.c)
+AGENT_SRC := $(wildcard agent/*.c agent/core/*.c agent/edge/*.c agent/storetool/*.c)
 TOOLS_SRC := $(wildcard tools/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))

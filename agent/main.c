@@ -13,7 +13,7 @@
 #include "log.h"
 #include "run_master.h"
 #include "run_replica.h"
-#include "store_tool.h"
+#include "storetool/storetool.h"
 #include "version.h"
 
 enum exit_code {

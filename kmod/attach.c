@@ -112,6 +112,17 @@ unlock:
 	return ret;
 }
 
+/* Under gate->lock. */
+static void attach_remove(struct gate *gate)
+{
+	mutex_lock(&attach_lock);
+	hash_del(&gate->node);
+	xa_erase(&gates_by_id, gate->id);
+	nr_gates--;
+	generation++;
+	mutex_unlock(&attach_lock);
+}
+
 int bfence_attach(const struct attach_ask *ask, struct gate **ret_gate)
 {
 	const struct verdict_host host = bfence_host_view();
@@ -136,23 +147,25 @@ int bfence_attach(const struct attach_ask *ask, struct gate **ret_gate)
 	ret = attach_open(gate);
 	if (ret)
 		goto err_put_gate;
-	ret = bfence_stamped_create(gate);
-	if (ret)
-		goto err_close;
 	mutex_lock(&gate->lock);
 	ret = attach_insert(gate);
 	if (ret)
-		goto err_unlock;
+		goto err_close;
+	/* Only now: its name is that of the volume, whose gate this is. */
+	ret = bfence_stamped_create(gate);
+	if (ret)
+		goto err_remove;
 	bfence_gate_attached(gate, &ask->gate);
 	/* One reference is the list's, the other the caller's. */
 	bfence_gate_get(gate);
 	*ret_gate = gate;
 	return 0;
 
-err_unlock:
-	mutex_unlock(&gate->lock);
-	bfence_stamped_remove(gate);
+err_remove:
+	attach_remove(gate);
+	WRITE_ONCE(gate->detached, true);	/* to who has found it */
 err_close:
+	mutex_unlock(&gate->lock);
 	backing_close(&gate->backing);
 err_put_gate:
 	bfence_gate_put(gate);
@@ -164,15 +177,9 @@ err_put_module:
 void bfence_detach(struct gate *gate, const struct gate_ask *ask)
 {
 	lockdep_assert_held(&gate->lock);
-	mutex_lock(&attach_lock);
-	hash_del(&gate->node);
-	xa_erase(&gates_by_id, gate->id);
-	nr_gates--;
-	generation++;
-	mutex_unlock(&attach_lock);
-
+	bfence_stamped_remove(gate);	/* before its name may come again */
+	attach_remove(gate);
 	bfence_gate_detached(gate, ask);
-	bfence_stamped_remove(gate);
 	backing_close(&gate->backing);
 	bfence_gate_put(gate);
 	module_put(THIS_MODULE);

@@ -58,7 +58,7 @@ EDGE = {
     "tls": "edge/keys edge/clock",
     "link": "core/message edge/clock edge/keys edge/loop edge/tls edge/wire agent/err",
     "store": "core/record core/reload edge/clock edge/loop agent/err",
-        "genl": "uapi core/message core/record core/replica_door edge/loop agent/err",
+    "genl": "uapi core/message core/record core/replica_door edge/loop agent/err",
     "api": "core/master core/message core/types edge/clock edge/loop edge/store agent/err",
     "metrics": "core/master",
 }
@@ -72,12 +72,11 @@ AGENT = {
     "config": "uapi core/types core/registry core/bridge edge/keys agent/err agent/log",
     "run_master": WIRING,
     "run_replica": WIRING,
-    "store_tool": WIRING,
-    "main": WIRING,
+    "main": f"{WIRING} storetool",
 }
 
 TESTS = {
-    "unit": "uapi generated core/* edge/* agent/* kmod/verdict tools",
+    "unit": "uapi generated core/* edge/* agent/* storetool kmod/verdict tools",
     "crash": "core/* edge/* agent/*",
     "fuzz": "core/* edge/* agent/* tests/unit",
     "vm": "uapi",
@@ -89,7 +88,8 @@ ROWS: dict[str, list[str]] = {
     for room, rows in {"kmod": KMOD, "core": CORE, "edge": EDGE, "agent": AGENT,
                        "tests": TESTS}.items()
     for name, row in rows.items()
-} | {"uapi": [], "generated": [], "tools": ["uapi"]}
+} | {"uapi": [], "generated": [], "tools": ["uapi"],
+     "storetool": "core/record core/reload core/types edge/* agent/*".split()}
 
 FOLDERS = {
     "kmod/": "kmod/",
@@ -98,6 +98,7 @@ FOLDERS = {
     "agent/": "agent/",
 }
 WHOLE = {
+    "agent/storetool/": "storetool",
     "tools/": "tools",
     "uapi/": "uapi",
     "tests/unit/": "tests/unit",

@@ -34,7 +34,7 @@ DECODERS = {
     ("agent/edge/api_ask.c", "api_ask_parse_line"),
 }
 # Says whether two records differ, and no more.
-COMPARERS = {("agent/store_tool_salvage.c", "says_another")}
+COMPARERS = {("agent/storetool/salvage.c", "says_another")}
 
 WORD = r"(?:epoch|endpoint_version)"
 PATH = r"[\w\[\].>*-]*?"

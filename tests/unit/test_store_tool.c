@@ -15,9 +15,9 @@
 #include <string.h>
 
 #include "log_image.h"
-#include "store_tool_export.h"
-#include "store_tool_json.h"
-#include "store_tool_salvage.h"
+#include "storetool/export.h"
+#include "storetool/json.h"
+#include "storetool/salvage.h"
 
 struct fixture {
 	struct image log;

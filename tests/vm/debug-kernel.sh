@@ -57,7 +57,7 @@ configure() {
 	# shellcheck disable=SC2086 # two paths without spaces
 	lost=$(grep -hE '^CONFIG_' $fragments |
 		grep -vxFf "$work/obj/.config" || true)
-	[ -z "$lost" ] || say "not to be had with the other options:" $lost
+	[ -z "$lost" ] || say "not to be had with the other options: $lost"
 }
 
 # All that a module is built against, as the headers package has it.

@@ -20,8 +20,11 @@ say() {
 }
 
 version=$(apt-cache policy "$package" | sed -n 's/^ *Candidate: //p')
-[ -n "$version" ] && [ "$version" != "(none)" ] ||
+case $version in
+"" | "(none)")
 	say "$package: no such package in the apt lists (apt-get update?)"
+	;;
+esac
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/bfence/kernels
 mkdir -p "$cache"

@@ -3,7 +3,7 @@
  * The verbs that take a sound log as it is: backup copies it, raise lifts its
  * incarnation. Must never know how a log is repaired.
  */
-#include "store_tool_verbs.h"
+#include "verbs.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -11,7 +11,7 @@
 
 #include "edge/loop.h"
 #include "edge/store.h"
-#include "store_tool_json.h"
+#include "json.h"
 
 #define RING_ENTRIES	8
 

@@ -3,13 +3,13 @@
  * The new store of a salvage: nothing in it may mint below a line that was
  * lost. Must never know how the frames were found.
  */
-#include "store_tool_salvage.h"
+#include "salvage.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "store_tool_json.h"
-#include "store_tool_verbs.h"
+#include "json.h"
+#include "verbs.h"
 
 static uint64_t raised(const struct salvage *s, uint64_t write_seq)
 {

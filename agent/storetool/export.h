@@ -4,7 +4,7 @@
  * where the document lies.
  *
  * { "export_version": 1, "store_id": hex, "incarnation": newest,
- *   "records": [ { fields of store_tool_json.h, "verdict", "frame": base64 } ],
+ *   "records": [ { fields of json.h, "verdict", "frame": base64 } ],
  *   "sha256": of the frames in this order }
  */
 #ifndef BFENCE_STORE_TOOL_EXPORT_H
@@ -18,7 +18,7 @@
 #include "core/record.h"
 #include "edge/store_image.h"
 #include "err.h"
-#include "store_tool_verbs.h"
+#include "verbs.h"
 
 #define EXPORT_VERSION		1
 #define EXPORT_BASE64_LEN	(4 * ((RECORD_FRAME_SIZE + 2) / 3))

@@ -39,7 +39,7 @@ int salvage_init(struct salvage *s, const struct store_image *from,
 		 struct err *err);
 void salvage_exit(struct salvage *s);
 
-/* --- store_tool_saved.c ----------------------------------------------------- */
+/* --- saved.c ----------------------------------------------------- */
 
 /* The new store, as an image. */
 int salvage_compose(const struct salvage *s, struct store_image *ret);

@@ -3,7 +3,7 @@
  * One description of a record for programs, for people and for the way back.
  * Must never know a file.
  */
-#include "store_tool_json.h"
+#include "json.h"
 
 #include <errno.h>
 #include <inttypes.h>

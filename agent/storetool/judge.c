@@ -3,14 +3,14 @@
  * A log that was read, judged as the start of an agent judges it, and what it
  * holds in numbers. Must never write.
  */
-#include "store_tool_verbs.h"
+#include "verbs.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "store_tool_json.h"
+#include "json.h"
 
 static void refuse_extra(struct judged *j)
 {

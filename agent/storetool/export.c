@@ -2,16 +2,16 @@
 /*
  * A store as one JSON document: for each record its readable fields and the
  * frame that they are read from. Must never compose a record of fields; the
- * way back (store_tool_import.c) believes the frames.
+ * way back (import.c) believes the frames.
  */
-#include "store_tool_export.h"
+#include "export.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include <openssl/evp.h>
 
-#include "store_tool_json.h"
+#include "json.h"
 
 static void put_base64(json_t **object, const char *key,
 		       const uint8_t frame[RECORD_FRAME_SIZE])

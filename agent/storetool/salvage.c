@@ -3,7 +3,7 @@
  * Finding what a refused log still says: whose it is, where its frames belong,
  * the newest of each volume, and how many are lost. Must never know a file.
  */
-#include "store_tool_salvage.h"
+#include "salvage.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store_tool_json.h"
+#include "json.h"
 
 /* One frame of the image, decoded. */
 struct found {

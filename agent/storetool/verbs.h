@@ -29,7 +29,7 @@ int store_tool_import(const struct store_tool *tool, struct err *err);
 int store_tool_salvage(const struct store_tool *tool, struct err *err);
 int store_tool_raise(const struct store_tool *tool, struct err *err);
 
-/* --- store_tool_judge.c ----------------------------------------------------- */
+/* --- judge.c ----------------------------------------------------- */
 
 struct judged {
 	struct store_image image;

@@ -3,12 +3,12 @@
  * The verbs that only look: check and dump. Must never write, and never know
  * how a log is repaired.
  */
-#include "store_tool_verbs.h"
+#include "verbs.h"
 
 #include <errno.h>
 #include <inttypes.h>
 
-#include "store_tool_json.h"
+#include "json.h"
 
 /* --- check ------------------------------------------------------------------ */
 

@@ -3,7 +3,7 @@
  * The words behind `bfenced store`: which verb, which folders. Must never
  * know what a verb does.
  */
-#include "store_tool.h"
+#include "storetool.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "log.h"
-#include "store_tool_verbs.h"
+#include "verbs.h"
 
 enum exit_code {
 	EXIT_DONE,

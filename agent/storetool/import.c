@@ -3,7 +3,7 @@
  * The way back from an export: each frame is decoded and its sums checked, and
  * what can be read beside it must be what it says. Must never believe a field.
  */
-#include "store_tool_export.h"
+#include "export.h"
 
 #include <errno.h>
 #include <string.h>
@@ -11,8 +11,8 @@
 #include <openssl/evp.h>
 
 #include "core/record_table.h"
-#include "store_tool_json.h"
-#include "store_tool_verbs.h"
+#include "json.h"
+#include "verbs.h"
 
 struct importing {
 	struct err *err;
