@@ -34,6 +34,7 @@ static struct nla_policy policy[BFENCE_A_MAX + 1] = {
 	[BFENCE_A_REJECTED_CLOSED] = { .type = NLA_U64 },
 	[BFENCE_A_REJECTED_LEASE] = { .type = NLA_U64 },
 	[BFENCE_A_REJECTED_READ_ONLY] = { .type = NLA_U64 },
+	[BFENCE_A_REJECTED_NEWER] = { .type = NLA_U64 },
 	[BFENCE_A_IO_ERRORS] = { .type = NLA_U64 },
 	[BFENCE_A_INFLIGHT] = { .type = NLA_U64 },
 	[BFENCE_A_DRAINED] = { .type = NLA_U64 },
@@ -104,7 +105,8 @@ static void counts_read(struct nlattr **attrs, struct gate_info *ret)
 	ret->rejected = u64_of(attrs[BFENCE_A_REJECTED_STALE]) +
 			u64_of(attrs[BFENCE_A_REJECTED_CLOSED]) +
 			u64_of(attrs[BFENCE_A_REJECTED_LEASE]) +
-			u64_of(attrs[BFENCE_A_REJECTED_READ_ONLY]);
+			u64_of(attrs[BFENCE_A_REJECTED_READ_ONLY]) +
+			u64_of(attrs[BFENCE_A_REJECTED_NEWER]);
 	ret->io_errors = u64_of(attrs[BFENCE_A_IO_ERRORS]);
 	ret->inflight = u64_of(attrs[BFENCE_A_INFLIGHT]);
 	ret->drained_ios = u64_of(attrs[BFENCE_A_DRAINED]);

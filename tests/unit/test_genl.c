@@ -67,6 +67,7 @@ static void gate_is_read_whole(void **state)
 	nla_put_u64(m, BFENCE_A_REJECTED_CLOSED, 2);
 	nla_put_u64(m, BFENCE_A_REJECTED_LEASE, 4);
 	nla_put_u64(m, BFENCE_A_REJECTED_READ_ONLY, 8);
+	nla_put_u64(m, BFENCE_A_REJECTED_NEWER, 512);
 	nla_put_u64(m, BFENCE_A_IO_ERRORS, 16);
 	nla_put_u64(m, BFENCE_A_INFLIGHT, 32);
 	nla_put_u64(m, BFENCE_A_DRAINED, 64);
@@ -82,7 +83,7 @@ static void gate_is_read_whole(void **state)
 	assert_true(gate.leased && gate.managed && gate.forced);
 	assert_false(gate.lease_ended || gate.backing_gone);
 	assert_int_equal(gate.admitted, 1000);
-	assert_int_equal(gate.rejected, 15);
+	assert_int_equal(gate.rejected, 15 + 512);
 	assert_int_equal(gate.io_errors, 16);
 	assert_int_equal(gate.inflight, 32);
 	assert_int_equal(gate.drained_ios, 64);
