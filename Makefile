@@ -55,13 +55,13 @@ say = $(if $(V),@:,@printf '  %-8s %s\n' $(1) $@)
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 MAKEFLAGS += --no-print-directory
 
-RINGS := tidy lint unit crash fuzz process vm
+RINGS := tidy lint unit sim crash fuzz process vm
 export RESULTS := $(BUILD)/results
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all deps userspace kmod kmod-lab kmod-guest planted lab man unit demo check lint evidence \
+.PHONY: all deps userspace kmod kmod-lab kmod-guest planted lab man unit demo check check-mutants lint evidence \
 	bench bench-programs install clean help fuzz-seeds $(RINGS:%=check-%) $(RINGS:%=inputs-%) \
 	$(RINGS:%=ring-%)
 
@@ -77,6 +77,8 @@ help:
 	@echo 'make check-RING  one of: $(RINGS)'
 	@echo '                 KERNEL=6.1|6.12 TEST=part-of-a-name'
 	@echo '                 check-fuzz TIME=seconds: searches, too'
+	@echo '                 check-sim SEEDS=number: so many worlds'
+	@echo 'make check-mutants  planted faults that check-sim must find: [MUTANT=name]'
 	@echo 'make lint        the same as check-lint'
 	@echo 'make evidence    which test proves which claim; exit 1 on a hole'
 	@echo 'make bench       beside their peers: [GROUP=$(BENCH_GROUPS)] [QUICK=1] [RECORD=1]'
@@ -251,6 +253,23 @@ $(BUILD)/crash/test_%: $(BUILD)/san/tests/crash/test_%.o $(CRASH_HELP_OBJ) \
 	$(Q)$(CC) $(SAN) $(CRASH_CALLS:%=-Wl,--wrap=%) -o $@ $^ $(AGENT_LIBS) \
 		-lcmocka
 
+# --- the simulator ----------------------------------------------------------
+
+# The core as it ships, every message and record as bytes; once for its pace
+# and once for what the sanitizers see.
+SEEDS ?= 500
+SIM_SRC := $(wildcard tests/sim/*.c agent/core/*.c agent/edge/wire_*.c)
+SIM_OBJ := $(SIM_SRC:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/gen/wire.pb-c.o
+$(BUILD)/obj/tests/sim/%.o $(BUILD)/san/tests/sim/%.o: INC += -Ikmod -Itests/sim
+$(BUILD)/sim/sim: $(SIM_OBJ)
+	$(call say,LINK)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lprotobuf-c
+$(BUILD)/sim/sim-san: $(SIM_OBJ:$(BUILD)/obj/%=$(BUILD)/san/%)
+	$(call say,LINK)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SAN) -o $@ $^ -lprotobuf-c
+
 # --- fuzz targets -----------------------------------------------------------
 
 # Each twice: with gcc, which judges the inputs of the tree again, and with
@@ -321,6 +340,20 @@ inputs-unit: unit
 ring-unit:
 	@$(RUN) cmocka unit 120 $(UNIT_BIN)
 	$(if $(wildcard tests/unit/test_*.py),@$(RUN) pytest unit/python 120 tests/unit)
+
+inputs-sim: $(BUILD)/sim/sim $(BUILD)/sim/sim-san
+ring-sim:
+	@$(RUN) step sim seeds 900 $(BUILD)/sim/sim --seeds $(SEEDS) --twice 10
+	@$(RUN) step sim sanitized 900 $(BUILD)/sim/sim-san \
+		--seeds $$(($(SEEDS) / 20 + 1))
+	@$(RUN) step sim large 300 $(BUILD)/sim/sim --large
+	@$(RUN) step sim regressions 120 tests/sim/regressions.sh $(BUILD)/sim/sim
+	@grep -h '^sim:' $(RESULTS)/sim/*.log
+
+# Not a ring: it judges the simulator, and builds it once a mutant.
+MUTANT ?=
+check-mutants: deps
+	@$(PYTHON) -B tests/sim/mutants.py $(BUILD) 1000 $(MUTANT)
 
 inputs-crash: $(CRASH_BIN)
 ring-crash:

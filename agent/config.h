@@ -32,6 +32,9 @@ struct config_master {
 	uint32_t grace_ms;
 	uint32_t retry_ms;
 	uint32_t drain_ms;
+	uint32_t min_epoch_interval_ms;
+	uint32_t rebalance_skew;	/* 0: never */
+	uint32_t rebalance_cooldown_ms;
 	uint32_t volumes_max;
 	uint32_t hosts_max;
 };

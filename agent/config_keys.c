@@ -14,6 +14,7 @@
 #include <linux/bfence.h>
 
 #include "core/bridge.h"
+#include "core/damper.h"
 #include "edge/keys.h"
 
 #define STATE_DIR	"/var/lib/bfence"
@@ -54,6 +55,12 @@ static const struct key_rule master_rules[] = {
 	{ "retry_ms", FORM_NUMBER, AT(master.retry_ms), 10, 600000, "5000" },
 	{ "drain_ms", FORM_NUMBER, AT(master.drain_ms), 1, BFENCE_DRAIN_MS_MAX,
 	  "5000" },
+	{ "min_epoch_interval_ms", FORM_NUMBER,
+	  AT(master.min_epoch_interval_ms), 0, 3600000, "10000" },
+	{ "rebalance_skew", FORM_NUMBER, AT(master.rebalance_skew), 0, 1000000,
+	  "0" },
+	{ "rebalance_cooldown_ms", FORM_NUMBER,
+	  AT(master.rebalance_cooldown_ms), 1000, 86400000, "60000" },
 	{ "volumes_max", FORM_NUMBER, AT(master.volumes_max), 1, 1000000,
 	  "10000" },
 	{ "hosts_max", FORM_NUMBER, AT(master.hosts_max), REPLICA_SLOTS,
@@ -298,6 +305,10 @@ static void print_master_bounds(const struct config_master *m, FILE *to)
 	fprintf(to,
 		"# fail over, guard quorum    %u = freshness_ms + drain_ms = %u + %u\n",
 		m->freshness_ms + m->drain_ms, m->freshness_ms, m->drain_ms);
+	fprintf(to,
+		"# failovers of one volume    %u apart at least = min_epoch_interval_ms; up to %u when one follows the other\n",
+		m->min_epoch_interval_ms,
+		m->min_epoch_interval_ms << DAMPER_DOUBLINGS_MAX);
 	fprintf(to,
 		"# a fence is answered within %u = drain_ms: drained, or quarantined\n",
 		m->drain_ms);

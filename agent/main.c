@@ -11,6 +11,7 @@
 #include "config.h"
 #include "err.h"
 #include "log.h"
+#include "restart_smoke.h"
 #include "run_master.h"
 #include "run_replica.h"
 #include "storetool/storetool.h"
@@ -27,6 +28,7 @@ struct arguments {
 	const char *config;
 	const char *store;	/* NULL: as configured */
 	bool check;
+	bool smoke;
 };
 
 static const char usage[] =
@@ -36,6 +38,8 @@ static const char usage[] =
 	"  --config FILE    default /etc/bfence/master.conf or replica.conf\n"
 	"  --store DIR      instead of the configured one\n"
 	"  --check-config   print every value and what it promises, then exit\n"
+	"  --restart-smoke  master with --store alone: what a restart brings\n"
+	"                   back, as a line of JSON\n"
 	"  --version\n"
 	"  --help\n"
 	"\n"
@@ -45,6 +49,7 @@ static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "store", required_argument, NULL, 's' },
 	{ "check-config", no_argument, NULL, 'k' },
+	{ "restart-smoke", no_argument, NULL, 'r' },
 	{ "version", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
@@ -68,6 +73,11 @@ static int parse_role(struct arguments *a, int argc, char **argv)
 		return usage_error("no such role: ", argv[optind]);
 	if (optind + 1 < argc)
 		return usage_error("one argument too many: ", argv[optind + 1]);
+	if (a->smoke &&
+	    (a->role != CONFIG_MASTER || !a->store || a->config || a->check))
+		return usage_error("--restart-smoke goes with master and "
+				   "--store DIR alone",
+				   "");
 	if (!a->config)
 		a->config = a->role == CONFIG_MASTER ?
 				    "/etc/bfence/master.conf" :
@@ -90,6 +100,9 @@ static int parse(struct arguments *a, int argc, char **argv)
 			break;
 		case 'k':
 			a->check = true;
+			break;
+		case 'r':
+			a->smoke = true;
 			break;
 		case 'v':
 			printf("bfenced %s\n", BFENCE_VERSION);
@@ -134,6 +147,9 @@ int main(int argc, char **argv)
 	code = parse(&arguments, argc, argv);
 	if (code != EXIT_DONE || arguments.role == CONFIG_UNSPEC)
 		return code;
+	if (arguments.smoke)
+		return restart_smoke(arguments.store) ? EXIT_REFUSED :
+							EXIT_DONE;
 	if (run(&arguments, &config, &err)) {
 		log_error("bfenced: %s", err.text);
 		code = EXIT_REFUSED;

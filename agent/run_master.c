@@ -36,6 +36,7 @@ struct run {
 	struct master_update *update;
 	struct link_peer **peers;	/* by host */
 	int persist_error;		/* of a group that was not taken */
+	int compaction_error;		/* the last one that was told */
 	bool stopping;
 	bool ending;
 	uint64_t incarnation;
@@ -101,6 +102,22 @@ static void feed(struct run *r, const struct master_event *event)
 
 /* --- what happens --------------------------------------------------------------- */
 
+/* Commits go on either way, as long as the log has room. */
+static void tell_compaction(struct run *r)
+{
+	int error = store_status(r->store).compaction_error;
+
+	if (error == r->compaction_error)
+		return;
+	r->compaction_error = error;
+	if (error)
+		log_warning("authority log: no new one was made (%s): commits go on in "
+			    "the old one, tried again later",
+			    strerror(-error));
+	else
+		log_info("authority log: a new one was made again");
+}
+
 static void on_persisted(struct loop_op *op, int res)
 {
 	struct run *r = loop_container(op, struct run, persisted);
@@ -114,6 +131,7 @@ static void on_persisted(struct loop_op *op, int res)
 	if (res)
 		log_error("authority log: write failed (%s): closed for good",
 			  strerror(-res));
+	tell_compaction(r);
 	feed(r, &event);
 }
 
@@ -252,18 +270,22 @@ static int reload(struct run *r, struct err *err)
 
 static int start_core(struct run *r, uint32_t lease_before, struct err *err)
 {
+	const struct config_master *c = &r->config->master;
 	const struct master_config config = {
 		.store = store_identity(r->store),
 		.incarnation = r->incarnation,
-		.volumes_max = r->config->master.volumes_max,
-		.hosts_max = r->config->master.hosts_max,
-		.heartbeat_ms = r->config->master.heartbeat_ms,
-		.lease_ms = r->config->master.lease_ms,
+		.volumes_max = c->volumes_max,
+		.hosts_max = c->hosts_max,
+		.heartbeat_ms = c->heartbeat_ms,
+		.lease_ms = c->lease_ms,
 		.lease_ms_before = lease_before,
-		.freshness_ms = r->config->master.freshness_ms,
-		.grace_ms = r->config->master.grace_ms,
-		.retry_ms = r->config->master.retry_ms,
-		.drain_ms = r->config->master.drain_ms,
+		.freshness_ms = c->freshness_ms,
+		.grace_ms = c->grace_ms,
+		.retry_ms = c->retry_ms,
+		.drain_ms = c->drain_ms,
+		.min_epoch_interval_ms = c->min_epoch_interval_ms,
+		.rebalance_skew = c->rebalance_skew,
+		.rebalance_cooldown_ms = c->rebalance_cooldown_ms,
 	};
 	int ret;
 
@@ -279,8 +301,7 @@ static int start_core(struct run *r, uint32_t lease_before, struct err *err)
 		if (master_add_host(r->master, &r->keys.keys[i].host) < 0)
 			return err_set(err, -ENOSPC,
 				       "%s: more hosts than hosts_max = %u",
-				       r->config->master.keys,
-				       config.hosts_max);
+				       c->keys, config.hosts_max);
 	return reload(r, err);
 }
 

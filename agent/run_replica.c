@@ -100,6 +100,22 @@ static void feed(struct run *r, const struct replica_event *event)
 
 /* --- what happens ------------------------------------------------------------ */
 
+/* Commits go on either way, as long as the log has room. */
+static void tell_compaction(struct run *r)
+{
+	int error = store_status(r->store).compaction_error;
+
+	if (error == r->compaction_error)
+		return;
+	r->compaction_error = error;
+	if (error)
+		log_warning("floor log: no new one was made (%s): commits go on in "
+			    "the old one, tried again later",
+			    strerror(-error));
+	else
+		log_info("floor log: a new one was made again");
+}
+
 static void on_persisted(struct loop_op *op, int res)
 {
 	struct run *r = loop_container(op, struct run, persisted);
@@ -108,6 +124,7 @@ static void on_persisted(struct loop_op *op, int res)
 	if (r->ending)
 		return;
 	event.persist_error = res;
+	tell_compaction(r);
 	feed(r, &event);
 	if (r->stopping)
 		loop_stop(r->loop);

@@ -36,6 +36,7 @@ struct run {
 	unsigned int done_at;		/* the next one to tell */
 	struct err fatal;		/* why it cannot go on */
 	int persist_error;		/* of a group that was not taken */
+	int compaction_error;		/* the last one that was told */
 	struct loop_op persisted;
 	struct loop_op timer;
 	struct loop_op list_timer;

@@ -29,6 +29,7 @@ static const struct opt_row opt_rows[] = {
 	{ OPT_LENGTH, "length", "N", 0, 0 },
 	{ OPT_FUA, "fua", NULL, 0, 0 },
 	{ OPT_EXPECT, "expect", "E.V", 0, 0 },
+	{ OPT_TO, "to", "HOST", 0, 0 },
 	{ OPT_SOCKET, "socket", "SOCKET", 's', 0 },
 	{ OPT_JSON, "json", NULL, 'j', 0 },
 };
@@ -196,6 +197,9 @@ static int take_opt(const struct opt_row *row, struct args *args,
 	case OPT_OFFSET:
 	case OPT_LENGTH:
 		return take_count(row->opt, args, refusal);
+	case OPT_TO:
+		return take_name("--to", optarg, ARGS_HOST_LEN, &args->to,
+				 refusal);
 	case OPT_GUARD:
 		return take_guard(optarg, &args->guard, refusal);
 	case OPT_FORCE:

@@ -37,6 +37,7 @@ enum opt {
 	OPT_OFFSET	= 1 << 16,
 	OPT_LENGTH	= 1 << 17,
 	OPT_FUA		= 1 << 18,
+	OPT_TO		= 1 << 19,
 };
 
 /* How an option is written. */
@@ -55,6 +56,7 @@ struct args {
 	const char *hosts[ARGS_HOSTS_MAX];
 	const char *primary;
 	const char *guard;
+	const char *to;			/* host */
 	const char *socket;
 	const char *file;
 	struct lineage lineage;		/* 0.0: none was given */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The verbs that ask the master: cluster status, volume list|show|create|
- * delete|recover, host list. They never touch the kernel of this host.
+ * delete|recover|reassign, host list|show|drain|undrain. They never touch the
+ * kernel of this host.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -233,6 +234,58 @@ int run_volume_recover(const struct args *args, struct refusal *refusal)
 	body = json_pack("{s:s, s:o*, s:s*}", "expect", expected, "hosts",
 			 hosts, "guard", args->guard);
 	return run_volume_ask(path, body, args, refusal);
+}
+
+/* Without --expect, whatever the line is: nothing is lost by a move. */
+int run_volume_reassign(const struct args *args, struct refusal *refusal)
+{
+	char path[PATH_BYTES], expected[LINEAGE_BYTES];
+	json_t *body;
+
+	snprintf(path, sizeof(path), "/v1/volumes/%s/reassign", args->volume);
+	print_expected(expected, sizeof(expected), args);
+	body = json_pack("{s:s*, s:s*, s:b}", "to", args->to, "expect",
+			 args->lineage.epoch ? expected : NULL, "force",
+			 !!(args->flags & BFENCE_F_FORCE));
+	return run_volume_ask(path, body, args, refusal);
+}
+
+/* --- hosts --------------------------------------------------------------- */
+
+/* One host is the answer; it is printed. */
+static int run_host(const struct args *args, const char *method,
+		    const char *verb, struct refusal *refusal)
+{
+	struct question question = { .type = JSON_OBJECT, .method = method };
+	char path[PATH_BYTES];
+	json_t *host;
+	int error;
+
+	snprintf(path, sizeof(path), "/v1/hosts/%s%s", args->hosts[0], verb);
+	question.path = path;
+	error = call(args, &question, &host, refusal);
+	if (error)
+		return error;
+	error = args->json ? view_json_one(host) : 0;
+	if (!args->json)
+		view_long(api_host_fields, host, 0);
+	json_decref(host);
+	return error;
+}
+
+int run_host_show(const struct args *args, struct refusal *refusal)
+{
+	return run_host(args, "GET", "", refusal);
+}
+
+int run_host_drain(const struct args *args, struct refusal *refusal)
+{
+	return run_host(args, "POST", "/drain", refusal);
+}
+
+int run_host_undrain(const struct args *args, struct refusal *refusal)
+{
+	return run_host(args, "POST", "/undrain", refusal);
 }
 
 int run_volume_delete(const struct args *args, struct refusal *refusal)

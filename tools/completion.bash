@@ -21,7 +21,11 @@ declare -gA _bfence_options=(
 	[volume create]="--guard --socket -s --json -j"
 	[volume delete]="--expect --force --socket -s --json -j"
 	[volume recover]="--expect --guard --socket -s --json -j"
+	[volume reassign]="--to --expect --force --socket -s --json -j"
 	[host list]="--socket -s --json -j"
+	[host show]="--socket -s --json -j"
+	[host drain]="--socket -s --json -j"
+	[host undrain]="--socket -s --json -j"
 )
 
 # The string values of one key of an array that `bfence ... -j` prints.
@@ -38,10 +42,11 @@ _bfence_words() {
 	show:0 | monitor:0 | detach:0 | fence:0 | open:0 | close:0 | "io "*:0)
 		_bfence_values volume show
 		;;
-	"volume show:0" | "volume delete:0" | "volume recover:0")
+	"volume show:0" | "volume delete:0" | "volume recover:0" | "volume reassign:0")
 		_bfence_values volume volume list
 		;;
-	"volume create:"[123] | "volume recover:"[123])
+	"volume create:"[123] | "volume recover:"[123] | "host show:0" | \
+		"host drain:0" | "host undrain:0")
 		_bfence_values host host list
 		;;
 	esac
@@ -76,6 +81,8 @@ _bfence_complete() {
 		words=$(_bfence_verbs "${COMP_WORDS[1]}")
 	elif [[ $prev == --guard ]]; then
 		words="lease quorum"
+	elif [[ $prev == --to ]]; then
+		words=$(_bfence_values host host list)
 	elif [[ $prev == -s || $prev == --socket ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return

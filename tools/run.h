@@ -30,6 +30,10 @@ int run_volume_show(const struct args *args, struct refusal *refusal);
 int run_volume_create(const struct args *args, struct refusal *refusal);
 int run_volume_delete(const struct args *args, struct refusal *refusal);
 int run_volume_recover(const struct args *args, struct refusal *refusal);
+int run_volume_reassign(const struct args *args, struct refusal *refusal);
 int run_host_list(const struct args *args, struct refusal *refusal);
+int run_host_show(const struct args *args, struct refusal *refusal);
+int run_host_drain(const struct args *args, struct refusal *refusal);
+int run_host_undrain(const struct args *args, struct refusal *refusal);
 
 #endif

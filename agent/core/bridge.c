@@ -69,8 +69,12 @@ void bridge_reload(struct bridge *b, uint32_t vol, const struct line *line,
 			line->lineage.endpoint_version <= 1;
 
 	plan_start(&b->plans[vol], line, now);
-	/* Before 1.1 there was no primary. */
-	b->plans[vol].maybe_primary = is_first ? 0 : ALL_SLOTS;
+	/* Before 1.1 there was no primary. Before any other there may have
+	 * been one on a host that holds no slot now: of an earlier life. */
+	if (is_first)
+		return;
+	b->plans[vol].maybe_primary = ALL_SLOTS;
+	b->plans[vol].not_before = all_over(&b->config, now);
 }
 
 void bridge_recover(struct bridge *b, uint32_t vol, const struct line *line,
@@ -325,7 +329,9 @@ void bridge_plan(struct bridge *b, const struct view *view,
 
 void bridge_refused(struct bridge *b, uint32_t vol, int slot, int error)
 {
-	b->plans[vol].slots[slot].error = error;
+	/* No errno is lower; what is, is not one. */
+	b->plans[vol].slots[slot].error = error < INT16_MIN ? -EPROTO :
+							      (int16_t)error;
 }
 
 enum rollout_step bridge_step(const struct bridge *b, const struct view *view,
@@ -333,19 +339,21 @@ enum rollout_step bridge_step(const struct bridge *b, const struct view *view,
 {
 	const struct plan *plan = &b->plans[view->vol];
 	const struct slot_view *target;
+	bool is_heard;
 
 	if (view->primary < 0)
 		return ROLLOUT_NOT_DELIVERED;
 	target = &view->slots[view->primary];
+	is_heard = o->hosts[target->host].connected && target->covered;
 	if (!plan->serving) {
-		if (!o->hosts[target->host].connected || !target->obs)
+		if (!is_heard)
 			return ROLLOUT_NOT_DELIVERED;
 		if (!(plan->acked & BIT(view->primary)) ||
 		    __builtin_popcount(plan->acked) < FENCE_QUORUM)
 			return ROLLOUT_NOT_FENCED;
 		return ROLLOUT_LEASE;
 	}
-	if (!o->hosts[target->host].connected)
+	if (!is_heard)
 		return ROLLOUT_NOT_DELIVERED;
 	if (!is_open_at(target->obs, plan->lineage))
 		return ROLLOUT_NOT_OPENED;
@@ -359,7 +367,7 @@ const char *rollout_step_name(enum rollout_step step)
 	case ROLLOUT_DONE:
 		return "done";
 	case ROLLOUT_NOT_DELIVERED:
-		return "not delivered: the target's host is not connected";
+		return "not delivered: the target's host is not connected, or silent";
 	case ROLLOUT_NOT_FENCED:
 		return "not fenced: fewer than two slots, the target among them, have acknowledged";
 	case ROLLOUT_LEASE:

@@ -18,10 +18,10 @@
 
 /* What was last sent to a slot. */
 struct plan_slot {
-	uint8_t sent;			/* enum command_kind */
-	int error;			/* the replica's refusal of it */
-	uint32_t inventory;		/* of the host, when it was sent */
 	struct mono_ms sent_at;
+	uint32_t inventory;		/* of the host, when it was sent */
+	int16_t error;			/* the replica's refusal of it */
+	uint8_t sent;			/* enum command_kind */
 };
 
 struct plan {
@@ -62,7 +62,7 @@ struct bridge {
 /* Which step a rollout stands at; the first that is not done. */
 enum rollout_step {
 	ROLLOUT_DONE,
-	ROLLOUT_NOT_DELIVERED,	/* the target's host is not connected */
+	ROLLOUT_NOT_DELIVERED,	/* the target's host is not heard now */
 	ROLLOUT_NOT_FENCED,	/* quorum of fences is not there */
 	ROLLOUT_LEASE,		/* an older primary's lease is not over */
 	ROLLOUT_NOT_OPENED,

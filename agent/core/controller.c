@@ -45,29 +45,51 @@ static uint32_t load_of(const struct controller *c, const struct view *view,
 	return c->load[host] - (c->carrier[view->vol] == host);
 }
 
-/* Negative when a's data is the better evidence. Slot order ends a tie. */
-static int compare_evidence(const struct slot_obs *a, const struct slot_obs *b)
+/* Negative when a's data is the better evidence. Between equals a host that
+ * is not drained is. Slot order ends a tie. */
+static int compare_evidence(const struct slot_view *a,
+			    const struct slot_view *b)
 {
-	int served = lineage_cmp(b->served, a->served);
+	int served = lineage_cmp(b->obs->served, a->obs->served);
 
 	if (served)
 		return served;
-	if (a->io_errors != b->io_errors)
-		return a->io_errors < b->io_errors ? -1 : 1;
+	if (a->drained != b->drained)
+		return a->drained ? 1 : -1;
+	if (a->obs->io_errors != b->obs->io_errors)
+		return a->obs->io_errors < b->obs->io_errors ? -1 : 1;
 	return 0;
 }
 
-static bool is_better(const struct controller *c, const struct view *view,
-		      int a, int b, bool evidence_first)
+bool controller_is_better(const struct controller *c, const struct view *view,
+			  int a, int b, bool evidence_first)
 {
-	int evidence = compare_evidence(view->slots[a].obs, view->slots[b].obs);
+	const struct slot_view *sa = &view->slots[a], *sb = &view->slots[b];
+	int evidence = compare_evidence(sa, sb);
 	int load = (int)load_of(c, view, a) - (int)load_of(c, view, b);
 	int first = evidence_first ? evidence : load;
 	int second = evidence_first ? load : evidence;
 
+	/* A drained host is a last resort, but better than old data. */
+	if (!evidence_first && sa->drained != sb->drained)
+		return sb->drained;
 	if (first)
 		return first < 0;
 	return second < 0;
+}
+
+bool controller_is_behind(const struct view *view, int slot, int but)
+{
+	const struct lineage served = view->slots[slot].obs->served;
+
+	for (int i = 0; i < REPLICA_SLOTS; i++) {
+		const struct slot_obs *obs = view->slots[i].obs;
+
+		if (i != but && obs && !obs->wrong_replica &&
+		    lineage_cmp(obs->served, served) > 0)
+			return true;
+	}
+	return false;
 }
 
 static int best_slot(const struct controller *c, const struct view *view,
@@ -78,7 +100,8 @@ static int best_slot(const struct controller *c, const struct view *view,
 	for (int i = 0; i < REPLICA_SLOTS; i++) {
 		if (i == except || !view->slots[i].acceptable)
 			continue;
-		if (best < 0 || is_better(c, view, i, best, evidence_first))
+		if (best < 0 ||
+		    controller_is_better(c, view, i, best, evidence_first))
 			best = i;
 	}
 	return best;
@@ -88,14 +111,14 @@ static struct decision decide(const struct view *view,
 			      enum decision_reason reason,
 			      enum ask_intent intent, int slot)
 {
-	const struct slot_obs *obs = view->slots[slot].obs;
+	const struct endpoint *endpoint = view->slots[slot].endpoint;
 
 	return (struct decision){
 		.reason = reason,
 		.ask = { .intent = intent,
 			 .slot = slot,
-			 .data_addr = obs->data_addr,
-			 .ctrl_addr = obs->ctrl_addr,
+			 .data_addr = endpoint->data_addr,
+			 .ctrl_addr = endpoint->ctrl_addr,
 			 .expected = *view->line,
 			 .floor = view->highest },
 	};
@@ -114,13 +137,18 @@ static struct decision place(const struct controller *c,
 	return decide(view, DECISION_PLACEMENT, ASK_BIND, slot);
 }
 
-/* A fence needs a majority, so a failover needs a majority's word. */
+/*
+ * A fence needs a majority, so a failover needs a majority's word. Nor may it
+ * go to data that are behind those of a slot that cannot take over now: who
+ * knows better is the operator. The primary itself is the one that is lost.
+ */
 static struct decision fail_over(const struct controller *c,
 				 const struct view *view)
 {
 	int slot = best_slot(c, view, view->primary, true);
 
-	if (slot < 0 || view->nr_covered < FENCE_QUORUM)
+	if (slot < 0 || view->nr_covered < FENCE_QUORUM ||
+	    controller_is_behind(view, slot, view->primary))
 		return (struct decision){ .reason = DECISION_NO_CANDIDATE };
 	return decide(view, DECISION_FAILOVER, ASK_REASSIGN, slot);
 }
@@ -141,8 +169,9 @@ struct decision controller_decide(const struct controller *c,
 		return (struct decision){ .reason = DECISION_WAIT };
 	if (!primary->acceptable)
 		return fail_over(c, view);
-	if (!addr_equal(&primary->obs->data_addr, &view->line->data_addr) ||
-	    !addr_equal(&primary->obs->ctrl_addr, &view->line->ctrl_addr))
+	if (!addr_equal(&primary->endpoint->data_addr,
+			&view->line->data_addr) ||
+	    !addr_equal(&primary->endpoint->ctrl_addr, &view->line->ctrl_addr))
 		return decide(view, DECISION_REFRESH, ASK_REFRESH,
 			      view->primary);
 	return (struct decision){ .reason = DECISION_NOTHING };
@@ -175,6 +204,14 @@ const char *decision_name(enum decision_reason reason)
 		return "recovery";
 	case DECISION_NO_CANDIDATE:
 		return "no acceptable candidate";
+	case DECISION_HELD_BACK:
+		return "held back";
+	case DECISION_REASSIGN:
+		return "reassign";
+	case DECISION_DRAIN:
+		return "drain";
+	case DECISION_REBALANCE:
+		return "rebalance";
 	}
 	return "?";
 }

@@ -22,12 +22,26 @@ static void settle(struct desired *d)
 	memset(d, 0, sizeof(*d));
 }
 
-static bool ask_equal(const struct ask *a, const struct ask *b)
+/* Two addresses of one hash: the first is asked for, and once it is the line's
+ * the other is a refresh. */
+static struct ask_mark mark_of(const struct ask *ask)
 {
-	return a->intent == b->intent && a->slot == b->slot &&
-	       addr_equal(&a->data_addr, &b->data_addr) &&
-	       addr_equal(&a->ctrl_addr, &b->ctrl_addr) &&
-	       lineage_cmp(a->expected.lineage, b->expected.lineage) == 0;
+	return (struct ask_mark){
+		.intent = (uint8_t)ask->intent,
+		.slot = (int8_t)ask->slot,
+		.endpoint = index_hash(&ask->data_addr, sizeof(struct addr)) ^
+			    ~index_hash(&ask->ctrl_addr, sizeof(struct addr)),
+		.expected = ask->expected.lineage,
+	};
+}
+
+static bool is_asked(const struct ask_mark *a, const struct ask *ask)
+{
+	const struct ask_mark b = mark_of(ask);
+
+	return a->intent == b.intent && a->slot == b.slot &&
+	       a->endpoint == b.endpoint &&
+	       lineage_cmp(a->expected, b.expected) == 0;
 }
 
 static enum convergence_change judge_stuck(struct desired *d, uint64_t retry_ms,
@@ -45,7 +59,7 @@ enum convergence_change convergence_judge(struct desired *d,
 {
 	switch ((enum convergence_phase)d->phase) {
 	case CONVERGENCE_ASKING:
-		if (lineage_cmp(view->line->lineage, d->ask.expected.lineage)) {
+		if (lineage_cmp(view->line->lineage, d->ask.expected)) {
 			settle(d);
 			return CONVERGENCE_SUPERSEDED;
 		}
@@ -75,13 +89,12 @@ bool convergence_want(struct desired *d, const struct decision *decision,
 			settle(d);
 		return false;
 	}
-	if (d->phase == CONVERGENCE_ASKING &&
-	    ask_equal(&d->ask, &decision->ask))
+	if (d->phase == CONVERGENCE_ASKING && is_asked(&d->ask, &decision->ask))
 		return d->refusal != ASK_TAKEN;
 	settle(d);
 	d->phase = CONVERGENCE_ASKING;
 	d->reason = (uint8_t)decision->reason;
-	d->ask = decision->ask;
+	d->ask = mark_of(&decision->ask);
 	d->since = now;
 	return true;
 }

@@ -16,12 +16,20 @@ enum convergence_phase {
 	CONVERGENCE_ROLLING,	/* the line is on its way to the slots */
 };
 
+/* What tells one ask from another, without its addresses. */
+struct ask_mark {
+	uint8_t intent;
+	int8_t slot;
+	uint32_t endpoint;		/* hash of both addresses */
+	struct lineage expected;
+};
+
 struct desired {
 	uint8_t phase;			/* enum convergence_phase */
 	uint8_t reason;			/* enum decision_reason */
 	uint8_t refusal;		/* of the ask, when it was refused */
 	bool stuck;
-	struct ask ask;			/* while ASKING */
+	struct ask_mark ask;		/* while ASKING */
 	struct mono_ms since;
 };
 

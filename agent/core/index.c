@@ -8,15 +8,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* FNV-1a, 32 bit: http://www.isthe.com/chongo/tech/comp/fnv/ */
-static uint32_t hash_bytes(const void *key, size_t len)
-{
-	const uint8_t *b = key;
-	uint32_t hash = 2166136261u;
+#define MULTIPLIER	0x9e3779b97f4a7c15ULL	/* 2^64 / golden ratio, odd */
 
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ b[i]) * 16777619u;
-	return hash;
+/* A word at a time; each product's upper half goes into its lower one, which
+ * alone would never see the upper bytes of a word. */
+uint32_t index_hash(const void *key, size_t len)
+{
+	const char *at = key;
+	uint64_t hash = len;
+
+	for (; len; at += sizeof(uint64_t)) {
+		size_t nr = len < sizeof(uint64_t) ? len : sizeof(uint64_t);
+		uint64_t word = 0;
+
+		memcpy(&word, at, nr);
+		hash = (hash ^ word) * MULTIPLIER;
+		hash ^= hash >> 32;
+		len -= nr;
+	}
+	return (uint32_t)hash;
 }
 
 int index_init(struct index *index, uint32_t entries_max)
@@ -42,7 +52,7 @@ void index_exit(struct index *index)
 uint32_t *index_place(const struct index *index, const struct index_keys *keys,
 		      const void *key)
 {
-	uint32_t at = hash_bytes(key, keys->size) & index->mask;
+	uint32_t at = index_hash(key, keys->size) & index->mask;
 
 	while (index->table[at] != INDEX_NONE &&
 	       memcmp((const char *)keys->base +

@@ -27,6 +27,8 @@ struct index_keys {
 int index_init(struct index *index, uint32_t entries_max);
 void index_exit(struct index *index);
 
+uint32_t index_hash(const void *key, size_t len);
+
 /* The place of the key: it holds the entry's number, or INDEX_NONE and may be
  * given one. */
 uint32_t *index_place(const struct index *index, const struct index_keys *keys,

@@ -34,6 +34,9 @@ int master_new(const struct master_config *config, struct mono_ms now,
 	m->dirty_head = INDEX_NONE;
 	m->dirty_tail = INDEX_NONE;
 	m->work_head = INDEX_NONE;
+	m->move.vol = INDEX_NONE;
+	m->move.tried = UINT64_MAX;
+	m->move.next_balance.v = now.v + config->rebalance_cooldown_ms;
 	m->volumes = calloc(config->volumes_max, sizeof(*m->volumes));
 	m->hosts = calloc(config->hosts_max, sizeof(*m->hosts));
 	m->active = calloc(config->volumes_max, sizeof(*m->active));
@@ -155,10 +158,20 @@ static void on_created(struct master *m, uint32_t vol,
 	master_sync_hosts(m, vol);
 }
 
-static void on_deleted(struct master *m, uint32_t vol,
+/* Any host may have served it till now, and is told just now that it is no
+ * longer to be left as it is. */
+static void end_damage(struct master *m, uint32_t vol, struct mono_ms now)
+{
+	registry_end_corrupt(&m->registry, vol);
+	bridge_reload_without_line(&m->bridge, vol, now);
+	master_sync_all(m);
+}
+
+static void on_deleted(struct master *m, uint32_t vol, struct mono_ms now,
 		       struct master_update *update)
 {
 	struct volume_state *v = &m->volumes[vol];
+	bool damaged = m->registry.volumes[vol].corrupt;
 
 	master_note(update, "deleted volume=%s floor_epoch=%" PRIu64,
 		    master_volume_name(m, vol),
@@ -168,16 +181,21 @@ static void on_deleted(struct master *m, uint32_t vol,
 	registry_delete(&m->registry, vol);
 	keep_floor(m, vol);
 	observation_forget(&m->observation, vol);
+	if (damaged)
+		end_damage(m, vol, now);
 	controller_count(&m->controller, vol, INDEX_NONE);
 	v->desired = (struct desired){ 0 };
 	v->no_candidate = false;
+	v->held_back = false;
+	v->damper = (struct damper){ 0 };
 	v->holder = -1;
 }
 
 /* Its plan begins anew, and with it what this master wants of it. */
 static void on_recovered(struct master *m, uint32_t vol, struct mono_ms now)
 {
-	m->registry.volumes[vol].corrupt = false;
+	if (m->registry.volumes[vol].corrupt)
+		end_damage(m, vol, now);
 	m->registry.volumes[vol].in_doubt = false;
 	bridge_recover(&m->bridge, vol, publisher_line(m->publisher, vol), now);
 	convergence_follow(&m->volumes[vol].desired, DECISION_RECOVERY, now);
@@ -195,6 +213,10 @@ static void on_minted(struct master *m, uint32_t vol, struct mono_ms now,
 		on_recovered(m, vol, now);
 	} else {
 		bridge_publish(&m->bridge, vol, line, v->holder, now);
+		if (v->desired.reason == DECISION_FAILOVER)
+			damper_note_failover(&v->damper,
+					     m->config.min_epoch_interval_ms,
+					     now);
 		convergence_minted(&v->desired);
 	}
 	v->holder = (int8_t)topology_slot_of_replica(topology, &line->primary);
@@ -211,7 +233,7 @@ static void on_published(struct master *m, uint32_t vol, struct mono_ms now,
 			 struct master_update *update)
 {
 	if (!publisher_exists(m->publisher, vol))
-		on_deleted(m, vol, update);
+		on_deleted(m, vol, now, update);
 	else if (lineage_is_none(publisher_line(m->publisher, vol)->lineage))
 		on_created(m, vol, update);
 	else
@@ -257,6 +279,7 @@ static void on_time(struct master *m, struct mono_ms now,
 	if (now.v < m->next_tick.v)
 		return;
 	m->next_tick.v = now.v + TICK_MS;
+	m->move.due = true;
 	for (uint32_t i = 0; i < m->registry.nr_hosts; i++) {
 		if (!m->hosts[i].fresh ||
 		    observation_host_is_fresh(&m->observation, i, now))
@@ -300,6 +323,13 @@ static int dispatch(struct master *m, const struct master_event *event,
 		return 0;
 	case MASTER_RECOVER:
 		master_on_recover(m, event, update);
+		return 0;
+	case MASTER_REASSIGN:
+		master_on_reassign(m, event, update);
+		return 0;
+	case MASTER_DRAIN:
+	case MASTER_UNDRAIN:
+		master_on_drain(m, event, update);
 		return 0;
 	case MASTER_TICK:
 		return 0;

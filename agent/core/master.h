@@ -31,6 +31,9 @@ struct master_config {
 	uint32_t grace_ms;
 	uint32_t retry_ms;
 	uint32_t drain_ms;
+	uint32_t min_epoch_interval_ms;	/* between failovers of a volume */
+	uint32_t rebalance_skew;	/* 0: primaries are never balanced */
+	uint32_t rebalance_cooldown_ms;
 };
 
 enum master_event_type {
@@ -42,6 +45,9 @@ enum master_event_type {
 	MASTER_CREATE,		/* an operator's ask for a new volume */
 	MASTER_DELETE,		/* for the end of one */
 	MASTER_RECOVER,		/* to go on above all that is known of one */
+	MASTER_REASSIGN,	/* to move its primary */
+	MASTER_DRAIN,		/* to keep a host free of primaries */
+	MASTER_UNDRAIN,
 	MASTER_TICK,
 };
 
@@ -51,11 +57,16 @@ struct master_ask {
 	uint64_t token;			/* not 0; comes back */
 	uint32_t uid;			/* of who asks */
 	uint64_t wall_s;		/* RECOVER: Unix time, only kept */
-	bool any_line;			/* DELETE: whatever the line is */
+	bool any_line;			/* DELETE, REASSIGN: whatever the line
+					 * is */
+	bool any_data;			/* REASSIGN: however old the target's
+					 * data are */
 	struct lineage expected;	/* else, and RECOVER: the line's, none
 					 * for a volume that has no line */
 	struct host_id hosts[REPLICA_SLOTS];	/* CREATE, and RECOVER of a
-						 * damaged record; or empty */
+						 * damaged record; or empty.
+						 * The first alone: REASSIGN,
+						 * or empty, and (UN)DRAIN */
 	enum guard guard;		/* the same */
 };
 
@@ -66,7 +77,7 @@ struct master_event {
 	union {
 		const struct message *message;	/* borrowed for the call */
 		int persist_error;		/* 0 or negative errno */
-		struct master_ask ask;		/* CREATE, DELETE, RECOVER */
+		struct master_ask ask;		/* of an operator */
 	};
 };
 
@@ -170,6 +181,7 @@ struct host_status {
 	bool connected;
 	bool fresh;
 	bool heard;
+	bool drained;			/* by an operator, of this master */
 	struct boot_id boot;
 	uint64_t last_heard_ms;		/* ago; when heard */
 	uint64_t lease_left_ms;

@@ -52,8 +52,10 @@ static void on_hello(struct master *m, uint32_t host, const struct hello *hello,
 		refuse(m, host, update,
 		       "the replica has seen incarnation %" PRIu64
 		       ", this master is only %" PRIu64
-		       ": its authority log is an older copy",
-		       hello->incarnation, m->config.incarnation);
+		       ": its authority log is an older copy; stop it and run \"bfenced store raise DIR %" PRIu64
+		       "\"",
+		       hello->incarnation, m->config.incarnation,
+		       hello->incarnation);
 		return;
 	}
 	observation_up(&m->observation, host, &hello->boot);

@@ -58,6 +58,7 @@ static int error_of(enum ask_refusal refusal)
 	case ASK_STORE_CLOSED:
 		return -EROFS;
 	case ASK_BUSY:
+	case ASK_NO_ROOM:
 		return -EBUSY;
 	case ASK_NO_CHANGE:
 	case ASK_MALFORMED:
@@ -217,6 +218,11 @@ void master_on_create(struct master *m, const struct master_event *event,
 		master_answer(update, ask->token, -EROFS, "volume %s: %s",
 			      ask->volume.s,
 			      ask_refusal_name(ASK_STORE_CLOSED));
+		return;
+	}
+	if (!publisher_has_room(m->publisher)) {
+		master_answer(update, ask->token, -EBUSY, "volume %s: %s",
+			      ask->volume.s, ask_refusal_name(ASK_NO_ROOM));
 		return;
 	}
 	vol = registry_add_volume(&m->registry, &ask->volume, &topology,

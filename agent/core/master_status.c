@@ -57,6 +57,39 @@ add(struct volume_status *status, enum evidence_code code, const char *format,
 	va_end(args);
 }
 
+static bool offends(const struct view *view, const struct slot_view *s,
+		    enum evidence_code code)
+{
+	switch (code) {
+	case EVIDENCE_MISSING_SERVER_OBSERVATION:
+		return s->coverage == COVERAGE_MISSING;
+	case EVIDENCE_STALE_OBSERVATION:
+		return s->coverage == COVERAGE_STALE;
+	case EVIDENCE_PARTIAL_INVENTORY:
+		return s->coverage == COVERAGE_PARTIAL;
+	case EVIDENCE_NO_ACCEPTABLE_CANDIDATE:
+		return !s->acceptable;
+	case EVIDENCE_UNKNOWN_REPLICA_CLAIM:
+		return s->obs && s->obs->wrong_replica;
+	case EVIDENCE_DUPLICATE_SERVER_TOPOLOGY:
+		return s->obs && s->obs->two_replicas;
+	case EVIDENCE_QUARANTINED:
+		return s->obs && s->obs->state == GATE_QUARANTINED;
+	case EVIDENCE_CONFLICTING_PRIMARY_CLAIM:
+		return s->obs && s->obs->role == ROLE_PRIMARY;
+	case EVIDENCE_AUTHORITY_REGRESSED:
+		return s->obs &&
+		       (view_is_regressed_by(view, s->obs->floor) ||
+			view_is_regressed_by(view, s->obs->authority));
+	case EVIDENCE_AUTHORITY_RECORD_CORRUPT:
+	case EVIDENCE_CONVERGENCE_STUCK:
+	case EVIDENCE_FAILOVER_HELD_BACK:
+	case NR_EVIDENCE:
+		break;
+	}
+	return false;
+}
+
 /* The slots that a reason is about, as "r1@host-a r3@host-c". */
 static const char *offenders(const struct view *view,
 			     const struct volume_status *status,
@@ -65,29 +98,16 @@ static const char *offenders(const struct view *view,
 	size_t used = 0;
 
 	text[0] = '\0';
-	for (int i = 0; i < REPLICA_SLOTS && used < size; i++) {
-		const struct slot_view *s = &view->slots[i];
-		bool is = (code == EVIDENCE_MISSING_SERVER_OBSERVATION &&
-			   s->coverage == COVERAGE_MISSING) ||
-			  (code == EVIDENCE_STALE_OBSERVATION &&
-			   s->coverage == COVERAGE_STALE) ||
-			  (code == EVIDENCE_PARTIAL_INVENTORY &&
-			   s->coverage == COVERAGE_PARTIAL) ||
-			  (code == EVIDENCE_UNKNOWN_REPLICA_CLAIM && s->obs &&
-			   s->obs->wrong_replica) ||
-			  (code == EVIDENCE_QUARANTINED && s->obs &&
-			   s->obs->state == GATE_QUARANTINED) ||
-			  (code == EVIDENCE_CONFLICTING_PRIMARY_CLAIM &&
-			   s->obs && s->obs->role == ROLE_PRIMARY) ||
-			  (code == EVIDENCE_AUTHORITY_REGRESSED && s->obs &&
-			   view_is_regressed_by(view, s->obs->floor));
-
-		if (is)
+	if (code == EVIDENCE_UNKNOWN_REPLICA_CLAIM && view->primary < 0 &&
+	    !lineage_is_none(view->line->lineage))
+		used = (size_t)snprintf(text, size, "%s by the line",
+					view->line->primary.s);
+	for (int i = 0; i < REPLICA_SLOTS && used < size; i++)
+		if (offends(view, &view->slots[i], code))
 			used += (size_t)snprintf(text + used, size - used,
 						 "%s%s@%s", used ? " " : "",
 						 status->slots[i].replica.s,
 						 status->slots[i].host.s);
-	}
 	return text;
 }
 
@@ -103,9 +123,9 @@ static const char *reason_text(enum evidence_code code)
 	case EVIDENCE_CONFLICTING_PRIMARY_CLAIM:
 		return "more than one slot serves one lineage as primary";
 	case EVIDENCE_UNKNOWN_REPLICA_CLAIM:
-		return "the host claims a replica id that is not configured";
+		return "a replica id is claimed that is not configured";
 	case EVIDENCE_DUPLICATE_SERVER_TOPOLOGY:
-		return "two slots on one host";
+		return "one host claims two replicas of the volume";
 	case EVIDENCE_AUTHORITY_RECORD_CORRUPT:
 		return "the volume's record in the authority log is damaged: nothing is minted for it until an operator recovers it";
 	case EVIDENCE_AUTHORITY_REGRESSED:
@@ -115,10 +135,46 @@ static const char *reason_text(enum evidence_code code)
 	case EVIDENCE_QUARANTINED:
 		return "I/O is in flight past the drain deadline";
 	case EVIDENCE_CONVERGENCE_STUCK:
+	case EVIDENCE_FAILOVER_HELD_BACK:
 	case NR_EVIDENCE:
 		break;
 	}
 	return "";
+}
+
+/* Who has not acknowledged the line's fence and what its gate proves, as
+ * " (r2@host-b draining at 1.1, floor 1.1)". */
+static const char *unfenced(const struct master *m, const struct view *view,
+			    const struct volume_status *status, char *text,
+			    size_t size)
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (int i = 0; i < REPLICA_SLOTS && used < size; i++) {
+		const struct slot_status *s = &status->slots[i];
+
+		if (s->fenced || m->bridge.plans[view->vol].slots[i].error)
+			continue;
+		used += (size_t)snprintf(text + used, size - used, " (%s@%s %s",
+					 s->replica.s, s->host.s,
+					 s->known ? gate_state_name(s->state) :
+						    "silent");
+		if (s->known && used < size)
+			used += (size_t)
+				snprintf(text + used, size - used,
+					 " at %" PRIu64 ".%" PRIu64
+					 ", floor %" PRIu64 ".%" PRIu64,
+					 view->slots[i].obs->authority.epoch,
+					 view->slots[i]
+						 .obs->authority
+						 .endpoint_version,
+					 s->floor.epoch,
+					 s->floor.endpoint_version);
+		if (used < size)
+			used += (size_t)snprintf(text + used, size - used, ")");
+	}
+	return text;
 }
 
 /* Who has refused what was last sent to it, as " (r2@host-b: errno 5)". */
@@ -142,8 +198,70 @@ static const char *refusals(const struct master *m, const struct view *view,
 	return text;
 }
 
+/* Is there a slot that may take over, but for its data? */
+static bool only_old_data(const struct view *view)
+{
+	for (int i = 0; i < REPLICA_SLOTS; i++)
+		if (i != view->primary && view->slots[i].acceptable)
+			return view->nr_covered >= FENCE_QUORUM &&
+			       !lineage_is_none(view->line->lineage);
+	return false;
+}
+
+/* Why a primary is where it is, although it should not be there. */
+static void collect_of_moves(const struct master *m, const struct view *view,
+			     struct mono_ms now, struct volume_status *status)
+{
+	const struct volume_state *v = &m->volumes[view->vol];
+	struct mono_ms until =
+		damper_until(&v->damper, m->config.min_epoch_interval_ms);
+	char who[128];
+
+	if (v->no_candidate && only_old_data(view))
+		add(status, EVIDENCE_NO_ACCEPTABLE_CANDIDATE,
+		    "failover is due, but a slot that may not take over has newer data than those that may: bring it back, or reassign by force");
+	else if (v->no_candidate)
+		add(status, EVIDENCE_NO_ACCEPTABLE_CANDIDATE, "%s: %s",
+		    reason_text(EVIDENCE_NO_ACCEPTABLE_CANDIDATE),
+		    offenders(view, status, EVIDENCE_NO_ACCEPTABLE_CANDIDATE,
+			      who, sizeof(who)));
+	else if (view->primary >= 0 && view->slots[view->primary].drained &&
+		 v->desired.phase == CONVERGENCE_SETTLED &&
+		 controller_move_target(&m->controller, view) < 0)
+		add(status, EVIDENCE_NO_ACCEPTABLE_CANDIDATE,
+		    "the primary's host is drained, but no other slot of equal data may take over");
+	if (v->held_back)
+		add(status, EVIDENCE_FAILOVER_HELD_BACK,
+		    "failover is due, but the last one was %" PRIu64
+		    " ms ago: the next may follow in %" PRIu64 " ms",
+		    now.v - v->damper.last.v,
+		    until.v > now.v ? until.v - now.v : 0);
+}
+
+/* The step that failed, and what is known of it. */
+static void add_stuck(const struct master *m, const struct view *view,
+		      struct volume_status *status)
+{
+	const struct desired *d = &m->volumes[view->vol].desired;
+	enum rollout_step step;
+	char refused[112];
+	char open[112] = "";
+
+	if (d->phase == CONVERGENCE_ASKING) {
+		add(status, EVIDENCE_CONVERGENCE_STUCK, "not minted: %s",
+		    ask_refusal_name((enum ask_refusal)d->refusal));
+		return;
+	}
+	step = bridge_step(&m->bridge, view, &m->observation);
+	if (step == ROLLOUT_NOT_FENCED)
+		unfenced(m, view, status, open, sizeof(open));
+	add(status, EVIDENCE_CONVERGENCE_STUCK, "%s%s%s",
+	    rollout_step_name(step),
+	    refusals(m, view, status, refused, sizeof(refused)), open);
+}
+
 static void collect_evidence(const struct master *m, const struct view *view,
-			     struct volume_status *status)
+			     struct mono_ms now, struct volume_status *status)
 {
 	const struct volume_state *v = &m->volumes[view->vol];
 	char who[128];
@@ -162,19 +280,10 @@ static void collect_evidence(const struct master *m, const struct view *view,
 		    reason_text((enum evidence_code)code), who[0] ? ": " : "",
 		    who);
 	}
-	if (v->no_candidate)
-		add(status, EVIDENCE_NO_ACCEPTABLE_CANDIDATE, "%s",
-		    reason_text(EVIDENCE_NO_ACCEPTABLE_CANDIDATE));
+	collect_of_moves(m, view, now, status);
 	if (!v->desired.stuck)
 		return;
-	if (v->desired.phase == CONVERGENCE_ASKING)
-		add(status, EVIDENCE_CONVERGENCE_STUCK, "not minted: %s",
-		    ask_refusal_name((enum ask_refusal)v->desired.refusal));
-	else
-		add(status, EVIDENCE_CONVERGENCE_STUCK, "%s%s",
-		    rollout_step_name(
-			    bridge_step(&m->bridge, view, &m->observation)),
-		    refusals(m, view, status, who, sizeof(who)));
+	add_stuck(m, view, status);
 }
 
 static const char *state_name(const struct master *m, const struct view *view)
@@ -186,8 +295,8 @@ static const char *state_name(const struct master *m, const struct view *view)
 	if (d->stuck)
 		return "stuck";
 	if (lineage_is_none(view->line->lineage))
-		return view->pending ? "pending" :
-		       view->reasons ? "unsupported" :
+		return view->reasons ? "unsupported" :
+		       view->pending ? "pending" :
 				       "unbound";
 	return convergence_is_confirmed(view) ? "open" : "fencing";
 }
@@ -213,7 +322,7 @@ void master_volume_status(const struct master *m, uint32_t vol,
 	if (!volume->corrupt && registry_is_placed(&m->registry, vol))
 		for (int i = 0; i < REPLICA_SLOTS; i++)
 			slot_status(m, &view, i, &ret->slots[i]);
-	collect_evidence(m, &view, ret);
+	collect_evidence(m, &view, now, ret);
 	ret->state = state_name(m, &view);
 }
 
@@ -228,6 +337,7 @@ void master_host_status(const struct master *m, uint32_t host,
 	memset(ret, 0, sizeof(*ret));
 	ret->host = r->id;
 	ret->configured = r->configured;
+	ret->drained = r->drained;
 	ret->connected = h->connected;
 	ret->heard = h->heard;
 	ret->fresh = observation_host_is_fresh(&m->observation, host, now);

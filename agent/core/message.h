@@ -109,7 +109,12 @@ struct lease {
 	uint64_t incarnation;
 };
 
-/* Which slots this host holds. Parts as in a report. */
+/*
+ * Which slots this host holds. Parts as in a report. Without a replica: the
+ * volume's record is damaged, nobody knows its slots, and nothing is minted
+ * for it; a slot of it that this host holds stays as it is, and is neither
+ * reported nor in the digest.
+ */
 struct sync {
 	bool first;
 	bool last;

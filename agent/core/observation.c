@@ -35,19 +35,27 @@ void observation_exit(struct observation *o)
 	memset(o, 0, sizeof(*o));
 }
 
+/* A number that no slot carries voids every fact at once. */
+static void begin_inventory(struct host_obs *h)
+{
+	h->inventory++;
+	h->digest = 0;
+	memset(h->nr_at, 0, sizeof(h->nr_at));
+}
+
 void observation_up(struct observation *o, uint32_t host,
 		    const struct boot_id *boot)
 {
 	struct host_obs *h = &o->hosts[host];
 
 	h->connected = true;
+	if (h->complete)
+		h->incomplete_since.v = 0;
 	h->complete = false;
 	h->digest_differs = false;
 	h->boot = *boot;
 	h->seq = 0;
-	/* A number that no slot carries voids every fact at once. */
-	h->inventory++;
-	h->digest = 0;
+	begin_inventory(h);
 }
 
 void observation_down(struct observation *o, uint32_t host)
@@ -60,13 +68,57 @@ static bool is_present(const struct host_obs *h, const struct slot_obs *s)
 	return s->inventory != 0 && s->inventory == h->inventory;
 }
 
-static bool slot_differs(const struct slot_obs *s, const struct slot_fact *fact)
+const struct endpoint *observation_endpoint(const struct observation *o,
+					    uint32_t host,
+					    const struct slot_obs *s)
 {
-	return s->state != fact->state || s->role != fact->role ||
+	return s->endpoint < HOST_ENDPOINTS_MAX ?
+		       &o->hosts[host].endpoints[s->endpoint] :
+		       NULL;
+}
+
+static bool is_endpoint(const struct endpoint *e, const struct slot_fact *fact)
+{
+	return addr_equal(&e->data_addr, &fact->data_addr) &&
+	       addr_equal(&e->ctrl_addr, &fact->ctrl_addr);
+}
+
+/* The host's endpoint of the fact, or a free one that it becomes, or none. */
+static uint8_t take_endpoint(struct host_obs *h, const struct slot_fact *fact)
+{
+	uint8_t free = HOST_ENDPOINTS_MAX;
+
+	for (uint8_t i = 0; i < HOST_ENDPOINTS_MAX; i++) {
+		if (h->nr_at[i] == 0) {
+			free = i;
+		} else if (is_endpoint(&h->endpoints[i], fact)) {
+			h->nr_at[i]++;
+			return i;
+		}
+	}
+	if (free < HOST_ENDPOINTS_MAX) {
+		h->endpoints[free].data_addr = fact->data_addr;
+		h->endpoints[free].ctrl_addr = fact->ctrl_addr;
+		h->nr_at[free] = 1;
+	}
+	return free;
+}
+
+static void leave_endpoint(struct host_obs *h, uint8_t endpoint)
+{
+	if (endpoint < HOST_ENDPOINTS_MAX)
+		h->nr_at[endpoint]--;
+}
+
+/* One without an endpoint may find one now: it is looked at as a new one. */
+static bool slot_differs(const struct host_obs *h, const struct slot_obs *s,
+			 const struct slot_fact *fact)
+{
+	return s->endpoint == HOST_ENDPOINTS_MAX ||
+	       !is_endpoint(&h->endpoints[s->endpoint], fact) ||
+	       s->state != fact->state || s->role != fact->role ||
 	       s->backing_ok != fact->backing_ok ||
 	       s->withdrawn != fact->withdrawn ||
-	       !addr_equal(&s->data_addr, &fact->data_addr) ||
-	       !addr_equal(&s->ctrl_addr, &fact->ctrl_addr) ||
 	       lineage_cmp(s->authority, fact->authority) ||
 	       lineage_cmp(s->floor, fact->floor) ||
 	       lineage_cmp(s->applied, fact->applied) ||
@@ -80,8 +132,6 @@ static void slot_store(struct slot_obs *s, const struct slot_fact *fact)
 	s->role = (uint8_t)fact->role;
 	s->backing_ok = fact->backing_ok;
 	s->withdrawn = fact->withdrawn;
-	s->data_addr = fact->data_addr;
-	s->ctrl_addr = fact->ctrl_addr;
 	s->authority = fact->authority;
 	s->floor = fact->floor;
 	s->applied = fact->applied;
@@ -101,6 +151,40 @@ static void raise_highest(struct observation *o, uint32_t vol,
 		*highest = s->authority;
 }
 
+/* The fact takes the place of what the slot said before. */
+static void replace(struct observation *o, struct host_obs *h, uint32_t vol,
+		    int slot, const struct slot_fact *fact)
+{
+	const struct topology *t = &o->registry->volumes[vol].topology;
+	struct slot_obs *s = &o->slots[registry_slot(vol, slot)];
+	bool wrong = !replica_id_equal(&t->slots[slot].replica, &fact->replica);
+	bool was = is_present(h, s);
+	bool twice = was && !h->complete && s->wrong_replica != wrong;
+
+	if (was)
+		leave_endpoint(h, s->endpoint);
+	/* Of an inventory that tells it twice, both are covered. */
+	if (was && !twice)
+		h->digest ^= s->digest;
+	s->two_replicas = twice || (was && s->two_replicas);
+	s->endpoint = take_endpoint(h, fact);
+	slot_store(s, fact);
+	s->wrong_replica = wrong;
+	s->proved = false;
+	s->digest = slot_fact_digest(fact);
+	s->inventory = h->inventory;
+	h->digest ^= s->digest;
+	raise_highest(o, vol, s);
+}
+
+static int slot_of_host(const struct registry_volume *volume, uint32_t host)
+{
+	for (int i = 0; i < REPLICA_SLOTS; i++)
+		if (volume->hosts[i] == host)
+			return i;
+	return -ENOENT;
+}
+
 /* True when the fact is about this host's own slot and says something new. */
 static bool take_fact(struct observation *o, uint32_t host,
 		      const struct slot_fact *fact, uint32_t *ret_vol)
@@ -108,8 +192,9 @@ static bool take_fact(struct observation *o, uint32_t host,
 	struct host_obs *h = &o->hosts[host];
 	int vol = registry_find_volume(o->registry, &fact->volume);
 	const struct registry_volume *volume;
-	struct slot_obs *s;
+	const struct slot_obs *s;
 	bool changed;
+	bool wrong;
 	int slot;
 
 	if (vol < 0) {
@@ -117,27 +202,23 @@ static bool take_fact(struct observation *o, uint32_t host,
 		return false;
 	}
 	volume = &o->registry->volumes[vol];
-	slot = topology_slot_of_host(&volume->topology,
-				     &o->registry->hosts[host].id);
 	/* Until its host has heard of the end, a deleted one is spoken of. */
 	if (volume->deleted)
 		return false;
-	if (slot < 0 || !registry_is_placed(o->registry, (uint32_t)vol)) {
+	slot = slot_of_host(volume, host);
+	if (slot < 0) {
 		h->nr_rogue++;
 		return false;
 	}
 	s = &o->slots[registry_slot((uint32_t)vol, slot)];
-	changed = !is_present(h, s) || slot_differs(s, fact);
-	if (is_present(h, s))
-		h->digest ^= s->digest;
-	slot_store(s, fact);
-	s->wrong_replica =
-		!replica_id_equal(&volume->topology.slots[slot].replica,
+	wrong = !replica_id_equal(&volume->topology.slots[slot].replica,
 				  &fact->replica);
-	s->digest = slot_fact_digest(fact);
-	s->inventory = h->inventory;
-	h->digest ^= s->digest;
-	raise_highest(o, (uint32_t)vol, s);
+	changed = !is_present(h, s) || s->wrong_replica != wrong ||
+		  slot_differs(h, s, fact);
+	/* What is known costs no more than this look; its digest too. */
+	if (!changed && !wrong && !s->proved)
+		return false;
+	replace(o, h, (uint32_t)vol, slot, fact);
 	*ret_vol = (uint32_t)vol;
 	return changed;
 }
@@ -159,8 +240,9 @@ int observation_report(struct observation *o, uint32_t host,
 	h->last_heard = now;
 	h->heard = true;
 	if (report->full && report->first) {
-		h->inventory++;
-		h->digest = 0;
+		if (h->complete || !h->incomplete_since.v)
+			h->incomplete_since = now;
+		begin_inventory(h);
 		h->complete = false;
 	}
 	for (uint32_t i = 0; i < report->nr_slots; i++)
@@ -188,6 +270,13 @@ bool observation_proof(struct observation *o, uint32_t host,
 				     &o->registry->hosts[host].id);
 	if (slot < 0)
 		return false;
+	if (!replica_id_equal(&o->registry->volumes[vol]
+				       .topology.slots[slot]
+				       .replica,
+			      &proof->replica)) {
+		o->hosts[host].nr_rogue++;
+		return false;
+	}
 	s = &o->slots[registry_slot((uint32_t)vol, slot)];
 	if (!is_present(&o->hosts[host], s))
 		return false;
@@ -195,6 +284,7 @@ bool observation_proof(struct observation *o, uint32_t host,
 	 * The digest stays the one of the last report: the replica tells the
 	 * same change in its next one, and only reports are compared.
 	 */
+	s->proved = true;
 	s->state = (uint8_t)proof->state;
 	s->authority = proof->lineage;
 	if (proof->floor_durable)
@@ -223,6 +313,17 @@ bool observation_host_is_fresh(const struct observation *o, uint32_t host,
 	return h->heard && now.v - h->last_heard.v <= o->freshness_ms;
 }
 
+/* Until when an inventory may be under way: one that never ends is none. */
+static struct mono_ms unfinished_at(const struct observation *o,
+				    const struct host_obs *h)
+{
+	uint64_t silent = h->last_heard.v + o->freshness_ms + 1;
+	uint64_t over = h->incomplete_since.v + o->grace_ms;
+	bool is_over = h->incomplete_since.v && over < silent;
+
+	return (struct mono_ms){ is_over ? over : silent };
+}
+
 /* Until when a slot that was not reported is pending rather than partial. */
 static struct mono_ms partial_at(const struct observation *o, uint32_t vol,
 				 const struct host_obs *h)
@@ -246,7 +347,8 @@ enum coverage observation_coverage(const struct observation *o, uint32_t vol,
 	if (!observation_host_is_fresh(o, host, now))
 		return COVERAGE_STALE;
 	if (!h->complete)
-		return COVERAGE_PENDING;
+		return now.v < unfinished_at(o, h).v ? COVERAGE_PENDING :
+						       COVERAGE_PARTIAL;
 	if (is_present(h, &o->slots[registry_slot(vol, slot)]))
 		return COVERAGE_FRESH;
 	return now.v < partial_at(o, vol, h).v ? COVERAGE_PENDING :
@@ -273,8 +375,7 @@ struct mono_ms observation_deadline(const struct observation *o, uint32_t vol,
 		if (!h->heard)
 			return (struct mono_ms){ o->started.v + o->grace_ms };
 		if (!h->complete)
-			return (struct mono_ms){ h->last_heard.v +
-						 o->freshness_ms + 1 };
+			return unfinished_at(o, h);
 		return partial_at(o, vol, h);
 	case COVERAGE_FRESH:
 	case COVERAGE_MISSING:

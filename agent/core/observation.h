@@ -12,10 +12,24 @@
 #include "message.h"
 #include "registry.h"
 
+/* Where a host serves its slots. Few: they are an agent's own addresses, and
+ * a new one beside an old one while they change. A slot at one more has none,
+ * and may not be primary. */
+#define HOST_ENDPOINTS_MAX	4
+
+struct endpoint {
+	struct addr data_addr;
+	struct addr ctrl_addr;
+};
+
 struct host_obs {
+	struct endpoint endpoints[HOST_ENDPOINTS_MAX];
+	uint32_t nr_at[HOST_ENDPOINTS_MAX];	/* present slots there */
 	struct boot_id boot;
 	struct mono_ms last_heard;	/* the last report accepted */
 	struct mono_ms complete_since;
+	struct mono_ms incomplete_since;	/* first report after it was
+						 * complete; 0: none yet */
 	uint64_t seq;			/* of that report */
 	uint64_t digest;		/* XOR of the present slots' digests */
 	uint64_t nr_rogue;		/* claims to other hosts' slots */
@@ -37,8 +51,10 @@ struct slot_obs {
 	bool backing_ok;
 	bool withdrawn;
 	bool wrong_replica;		/* claims another replica id */
-	struct addr data_addr;
-	struct addr ctrl_addr;
+	bool two_replicas;		/* claims both within one inventory */
+	bool proved;			/* a proof came after the report that
+					 * the digest is of */
+	uint8_t endpoint;		/* of its host's, or ..._MAX: none */
 	struct lineage authority;
 	struct lineage floor;
 	struct lineage applied;
@@ -86,7 +102,8 @@ int observation_report(struct observation *o, uint32_t host,
 		       const struct report *report, struct mono_ms now,
 		       uint32_t *ret_changed);
 
-/* A proof is a fact too. True when it changed the slot. */
+/* A proof is a fact too. True when it changed the slot; one of another
+ * replica than the slot's is a rogue claim. */
 bool observation_proof(struct observation *o, uint32_t host,
 		       const struct proof *proof);
 
@@ -100,6 +117,11 @@ enum coverage observation_coverage(const struct observation *o, uint32_t vol,
 /* The slot's fact, or NULL when none is part of the present inventory. */
 const struct slot_obs *observation_slot(const struct observation *o,
 					uint32_t vol, int slot);
+
+/* Where the slot of such a fact is served, or NULL. */
+const struct endpoint *observation_endpoint(const struct observation *o,
+					    uint32_t host,
+					    const struct slot_obs *s);
 
 /* When the coverage of a slot of this host changes by silence alone. */
 struct mono_ms observation_deadline(const struct observation *o, uint32_t vol,

@@ -50,14 +50,16 @@ static uint64_t higher(uint64_t a, uint64_t b)
 
 /* The highest epoch that the record names or forbids never passes its
  * write_seq, so that a damaged body still bounds them. */
-static void stage(struct publisher *p, uint32_t vol, enum staged_as as,
-		  uint64_t epoch)
+static struct staged *stage(struct publisher *p, uint32_t vol,
+			    enum staged_as as, uint64_t epoch)
 {
-	struct authority *a = &p->volumes[vol];
+	struct staged *s = publisher_enqueue(p, vol);
 
-	a->staged_as = (uint8_t)as;
-	a->staged_seq = higher(a->write_seq + 1, epoch);
-	publisher_enqueue(p, vol);
+	memset(&s->line, 0, sizeof(s->line));
+	memset(&s->recovery, 0, sizeof(s->recovery));
+	s->as = (uint8_t)as;
+	s->write_seq = higher(p->volumes[vol].write_seq + 1, epoch);
+	return s;
 }
 
 /* Anything that stands against every ask of this volume. */
@@ -68,8 +70,10 @@ static enum ask_refusal refuse_any(const struct publisher *p, uint32_t vol)
 	if (p->closed)
 		return ASK_STORE_CLOSED;
 	if (a->stage == STAGE_IN_FLIGHT ||
-	    (a->stage == STAGE_QUEUED && a->staged_as != AS_LINE))
+	    (a->stage == STAGE_QUEUED && p->staged[a->staged].as != AS_LINE))
 		return ASK_BUSY;
+	if (a->stage == STAGE_IDLE && !publisher_has_room(p))
+		return ASK_NO_ROOM;
 	if (!a->exists && !p->registry->volumes[vol].corrupt)
 		return ASK_NO_VOLUME;
 	return a->write_seq == UINT64_MAX ? ASK_EXHAUSTED : ASK_TAKEN;
@@ -147,18 +151,20 @@ static struct lineage mint(const struct authority *a, const struct ask *ask)
 	return next;
 }
 
-static void stage_line(struct publisher *p, uint32_t vol, enum staged_as as,
-		       const struct ask *ask)
+static struct staged *stage_line(struct publisher *p, uint32_t vol,
+				 enum staged_as as, const struct ask *ask)
 {
+	const struct topology *t = &p->registry->volumes[vol].topology;
 	struct authority *a = &p->volumes[vol];
+	struct lineage next = mint(a, ask);
+	struct staged *s = stage(p, vol, as, next.epoch);
 
-	a->staged.lineage = mint(a, ask);
-	a->staged.primary =
-		p->registry->volumes[vol].topology.slots[ask->slot].replica;
-	a->staged.data_addr = ask->data_addr;
-	a->staged.ctrl_addr = ask->ctrl_addr;
-	a->staged_recovery = a->recovery;
-	stage(p, vol, as, a->staged.lineage.epoch);
+	s->line.lineage = next;
+	s->line.primary = t->slots[ask->slot].replica;
+	s->line.data_addr = ask->data_addr;
+	s->line.ctrl_addr = ask->ctrl_addr;
+	s->recovery = a->recovery;
+	return s;
 }
 
 enum ask_refusal publisher_ask(struct publisher *p, uint32_t vol,
@@ -191,6 +197,7 @@ enum ask_refusal publisher_recover(struct publisher *p, uint32_t vol,
 {
 	struct authority *a = &p->volumes[vol];
 	enum ask_refusal refusal = refuse_any(p, vol);
+	struct staged *s;
 
 	if (refusal)
 		return refusal;
@@ -203,9 +210,9 @@ enum ask_refusal publisher_recover(struct publisher *p, uint32_t vol,
 	if (ask->floor.epoch == UINT64_MAX ||
 	    a->line.lineage.epoch == UINT64_MAX)
 		return ASK_EXHAUSTED;
-	stage_line(p, vol, AS_RECOVERED, ask);
-	a->staged_recovery = (struct recovery){
-		.write_seq = a->staged_seq,
+	s = stage_line(p, vol, AS_RECOVERED, ask);
+	s->recovery = (struct recovery){
+		.write_seq = s->write_seq,
 		.line = a->line.lineage,
 		.floor = ask->floor,
 		.wall_s = trace->wall_s,
@@ -230,8 +237,7 @@ enum ask_refusal publisher_delete(struct publisher *p, uint32_t vol,
 	/* Room for a new life: its creation and its first line. */
 	if (floor >= UINT64_MAX - 2 || a->write_seq >= UINT64_MAX - 2)
 		return ASK_EXHAUSTED;
-	a->staged_floor = floor;
-	stage(p, vol, AS_TOMBSTONE, floor);
+	stage(p, vol, AS_TOMBSTONE, floor)->floor_epoch = floor;
 	return ASK_TAKEN;
 }
 
@@ -240,39 +246,36 @@ void publisher_create(struct publisher *p, uint32_t vol)
 	struct authority *a = &p->volumes[vol];
 
 	assert(!a->exists && a->stage == STAGE_IDLE);
-	memset(&a->staged, 0, sizeof(a->staged));
-	memset(&a->staged_recovery, 0, sizeof(a->staged_recovery));
 	stage(p, vol, AS_VOLUME, a->floor_epoch);
 }
 
 struct record publisher_make_record(const struct publisher *p, uint32_t vol)
 {
 	const struct registry_volume *volume = &p->registry->volumes[vol];
-	const struct authority *a = &p->volumes[vol];
+	const struct staged *s = &p->staged[p->volumes[vol].staged];
 	const struct record_volume state = { .topology = volume->topology,
-					     .line = a->staged,
-					     .recovery = a->staged_recovery };
+					     .line = s->line,
+					     .recovery = s->recovery };
 
-	if (a->staged_as == AS_TOMBSTONE)
-		return record_of_tombstone(&volume->id, a->staged_seq,
-					   a->staged_floor);
-	return record_of_volume(&volume->id, a->staged_seq, &state);
+	if (s->as == AS_TOMBSTONE)
+		return record_of_tombstone(&volume->id, s->write_seq,
+					   s->floor_epoch);
+	return record_of_volume(&volume->id, s->write_seq, &state);
 }
 
-void publisher_publish(struct authority *a)
+void publisher_publish(struct publisher *p, uint32_t vol)
 {
-	bool is_line = a->staged_as == AS_LINE || a->staged_as == AS_RECOVERED;
+	struct authority *a = &p->volumes[vol];
+	const struct staged *s = &p->staged[a->staged];
+	bool is_line = s->as == AS_LINE || s->as == AS_RECOVERED;
 
-	assert(a->staged_seq > a->write_seq);
-	assert(!is_line || lineage_cmp(a->staged.lineage, a->line.lineage) > 0);
-	a->write_seq = a->staged_seq;
-	a->exists = a->staged_as != AS_TOMBSTONE;
-	if (a->exists) {
-		a->line = a->staged;
-		a->recovery = a->staged_recovery;
-		return;
-	}
-	memset(&a->line, 0, sizeof(a->line));
-	memset(&a->recovery, 0, sizeof(a->recovery));
-	a->floor_epoch = a->staged_floor;
+	assert(s->write_seq > a->write_seq);
+	assert(!is_line || lineage_cmp(s->line.lineage, a->line.lineage) > 0);
+	a->write_seq = s->write_seq;
+	a->exists = s->as != AS_TOMBSTONE;
+	/* A tombstone has neither. */
+	a->line = s->line;
+	a->recovery = s->recovery;
+	if (!a->exists)
+		a->floor_epoch = s->floor_epoch;
 }

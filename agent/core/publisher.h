@@ -42,6 +42,7 @@ enum ask_refusal {
 	ASK_NOT_HOLDER,		/* refresh by another slot than the line's */
 	ASK_LINE_MOVED,		/* the line is not the expected one */
 	ASK_BUSY,		/* an ask of this volume is in flight */
+	ASK_NO_ROOM,		/* too many volumes wait for the disk */
 	ASK_NO_VOLUME,		/* deleted: there is no such volume */
 	ASK_QUARANTINED,	/* damaged record or doubt: no mint */
 	ASK_REGRESSED,		/* a slot has acknowledged what is above */
@@ -49,6 +50,9 @@ enum ask_refusal {
 	ASK_STORE_CLOSED,	/* a write failed: nothing is durable now */
 	ASK_EXHAUSTED,		/* epoch or write_seq is at its end */
 };
+
+/* Of so many volumes an ask may be staged at one time. */
+#define PUBLISHER_STAGED_MAX	(4 * RECORD_GROUP_MAX)
 
 struct publisher;
 
@@ -82,7 +86,10 @@ void publisher_withdraw(struct publisher *p, uint32_t vol);
 
 /* What operators ask for. It replaces a staged ask, and none replaces it. */
 
-/* Stages the volume itself, new to the registry, without a line. */
+/* Whether an ask of a volume that has none staged can be taken. */
+bool publisher_has_room(const struct publisher *p);
+/* Stages the volume itself, new to the registry, without a line. There is
+ * room. */
 void publisher_create(struct publisher *p, uint32_t vol);
 /* Stages the end of the volume. reported: highest that a slot has. */
 enum ask_refusal publisher_delete(struct publisher *p, uint32_t vol,

@@ -9,21 +9,34 @@
 #include <errno.h>
 #include <stdlib.h>
 
+static void leave(struct publisher *p, uint32_t staged)
+{
+	p->staged[staged].next_free = p->first_free;
+	p->first_free = staged;
+}
+
 int publisher_new(const struct registry *registry, struct publisher **ret)
 {
 	struct publisher *p = calloc(1, sizeof(*p));
+	uint32_t nr_staged = registry->volumes_max;
 
 	if (!p)
 		return -ENOMEM;
+	if (nr_staged > PUBLISHER_STAGED_MAX)
+		nr_staged = PUBLISHER_STAGED_MAX;
 	p->registry = registry;
 	p->queue_head = INDEX_NONE;
 	p->queue_tail = INDEX_NONE;
 	p->volumes = calloc(registry->volumes_max, sizeof(*p->volumes));
-	p->group = calloc(registry->volumes_max, sizeof(*p->group));
-	if (!p->volumes || !p->group) {
+	p->staged = calloc(nr_staged, sizeof(*p->staged));
+	p->group = calloc(nr_staged, sizeof(*p->group));
+	if (!p->volumes || !p->staged || !p->group) {
 		publisher_free(p);
 		return -ENOMEM;
 	}
+	p->first_free = INDEX_NONE;
+	for (uint32_t i = nr_staged; i-- > 0;)
+		leave(p, i);
 	*ret = p;
 	return 0;
 }
@@ -33,6 +46,7 @@ void publisher_free(struct publisher *p)
 	if (!p)
 		return;
 	free(p->volumes);
+	free(p->staged);
 	free(p->group);
 	free(p);
 }
@@ -72,14 +86,22 @@ bool publisher_is_closed(const struct publisher *p)
 	return p->closed;
 }
 
-void publisher_enqueue(struct publisher *p, uint32_t vol)
+bool publisher_has_room(const struct publisher *p)
+{
+	return p->first_free != INDEX_NONE;
+}
+
+struct staged *publisher_enqueue(struct publisher *p, uint32_t vol)
 {
 	struct authority *a = &p->volumes[vol];
 
 	a->withdrawn = false;
 	if (a->stage == STAGE_QUEUED)
-		return;
+		return &p->staged[a->staged];
 	assert(a->stage == STAGE_IDLE);
+	assert(publisher_has_room(p));
+	a->staged = p->first_free;
+	p->first_free = p->staged[a->staged].next_free;
 	a->stage = STAGE_QUEUED;
 	a->next = INDEX_NONE;
 	if (p->queue_tail == INDEX_NONE)
@@ -87,6 +109,7 @@ void publisher_enqueue(struct publisher *p, uint32_t vol)
 	else
 		p->volumes[p->queue_tail].next = vol;
 	p->queue_tail = vol;
+	return &p->staged[a->staged];
 }
 
 /* It stays linked; publisher_take_group() passes over it. */
@@ -94,7 +117,7 @@ void publisher_withdraw(struct publisher *p, uint32_t vol)
 {
 	struct authority *a = &p->volumes[vol];
 
-	if (a->stage == STAGE_QUEUED && a->staged_as == AS_LINE)
+	if (a->stage == STAGE_QUEUED && p->staged[a->staged].as == AS_LINE)
 		a->withdrawn = true;
 }
 
@@ -112,6 +135,7 @@ size_t publisher_take_group(struct publisher *p, struct record *ret_records,
 			p->queue_tail = INDEX_NONE;
 		if (a->withdrawn) {
 			a->stage = STAGE_IDLE;
+			leave(p, a->staged);
 			continue;
 		}
 		a->stage = STAGE_IN_FLIGHT;
@@ -132,7 +156,8 @@ size_t publisher_persisted(struct publisher *p, int error,
 		assert(a->stage == STAGE_IN_FLIGHT);
 		a->stage = STAGE_IDLE;
 		if (!error)
-			publisher_publish(a);
+			publisher_publish(p, p->group[i]);
+		leave(p, a->staged);
 	}
 	/* A group that may be half on disk: no epoch may follow it. */
 	p->closed |= error != 0;

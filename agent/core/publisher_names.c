@@ -40,6 +40,8 @@ const char *ask_refusal_name(enum ask_refusal refusal)
 		return "the line has moved since the decision";
 	case ASK_BUSY:
 		return "an earlier ask is still being made durable";
+	case ASK_NO_ROOM:
+		return "too many asks wait for the disk";
 	case ASK_NO_VOLUME:
 		return "there is no such volume";
 	case ASK_QUARANTINED:

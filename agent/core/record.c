@@ -256,6 +256,11 @@ static bool is_zero(const uint8_t *bytes, size_t len)
 	       (bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0);
 }
 
+bool record_is_cut_short(const uint8_t frame[RECORD_FRAME_SIZE])
+{
+	return crc_at(frame, CRC_OFFSET) == 0;
+}
+
 unsigned int record_format_version(const uint8_t frame[RECORD_FRAME_SIZE])
 {
 	const uint8_t *at = frame + sizeof(magic);

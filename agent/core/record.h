@@ -144,6 +144,13 @@ enum record_verdict record_decode(const uint8_t frame[RECORD_FRAME_SIZE],
 				  struct record *ret_record,
 				  struct record_frame *ret_at);
 
+/*
+ * For a frame that is not RECORD_OK: its end never arrived. Spare space is
+ * zeroed ahead, and the sum of a frame is its last word; a sector that loses
+ * its power amid a write is taken to break between words.
+ */
+bool record_is_cut_short(const uint8_t frame[RECORD_FRAME_SIZE]);
+
 /* What a frame of RECORD_BAD_VERSION says it is. */
 unsigned int record_format_version(const uint8_t frame[RECORD_FRAME_SIZE]);
 

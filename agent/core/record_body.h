@@ -7,6 +7,7 @@
 #define BFENCE_RECORD_BODY_H
 
 #include <assert.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "record_mint.h"
@@ -32,6 +33,18 @@ static inline union record_body record_open(const struct record *record)
 	memcpy(&body, record->sealed, sizeof(body));
 	return body;
 }
+
+/* One member alone, where the whole would only be copied to be forgotten. */
+#define RECORD_MEMBER(record, member)					\
+	({                                                           \
+		__typeof__(((union record_body *)0)->member) value_; \
+                                                                     \
+		memcpy(&value_,                                      \
+		       (const char *)(record)->sealed +              \
+			       offsetof(union record_body, member),  \
+		       sizeof(value_));                              \
+		value_;                                              \
+	})
 
 /* Not as a struct: the bytes after the uid are nobody's, and two records that
  * say the same must be sealed as the same bytes. */

@@ -5,14 +5,6 @@
  */
 #include "record_body.h"
 
-static bool volume_is_sound(const struct volume_id *id)
-{
-	struct volume_id parsed;
-
-	return volume_id_parse(id->s, &parsed) == 0 &&
-	       volume_id_equal(&parsed, id);
-}
-
 static bool volume_is_none(const struct volume_id *id)
 {
 	static const struct volume_id none;
@@ -20,36 +12,18 @@ static bool volume_is_none(const struct volume_id *id)
 	return volume_id_equal(id, &none);
 }
 
-static bool host_is_sound(const struct host_id *id)
-{
-	struct host_id parsed;
-
-	return host_id_parse(id->s, &parsed) == 0 && host_id_equal(&parsed, id);
-}
-
-static bool replica_is_sound(const struct replica_id *id)
-{
-	struct replica_id parsed;
-
-	return replica_id_parse(id->s, &parsed) == 0 &&
-	       replica_id_equal(&parsed, id);
-}
-
 static bool replica_is_sound_or_none(const struct replica_id *id)
 {
 	static const struct replica_id none;
 
-	return replica_id_equal(id, &none) || replica_is_sound(id);
+	return replica_id_is_sound(id) || replica_id_equal(id, &none);
 }
 
 static bool addr_is_sound_or_none(const struct addr *addr)
 {
 	static const struct addr none;
-	struct addr parsed;
 
-	if (addr_equal(addr, &none))
-		return true;
-	return addr_parse(addr->s, &parsed) == 0 && addr_equal(&parsed, addr);
+	return addr_is_sound(addr) || addr_equal(addr, &none);
 }
 
 static bool lineage_is_sound(struct lineage l)
@@ -62,8 +36,8 @@ static bool topology_is_sound(const struct topology *t)
 	if (t->guard != GUARD_LEASE && t->guard != GUARD_QUORUM)
 		return false;
 	for (int i = 0; i < REPLICA_SLOTS; i++)
-		if (!replica_is_sound(&t->slots[i].replica) ||
-		    !host_is_sound(&t->slots[i].host))
+		if (!replica_id_is_sound(&t->slots[i].replica) ||
+		    !host_id_is_sound(&t->slots[i].host))
 			return false;
 	return true;
 }
@@ -78,7 +52,7 @@ static bool line_is_sound(const struct line *line)
 
 static bool floor_is_sound(const struct floor *floor)
 {
-	return replica_is_sound(&floor->replica) &&
+	return replica_id_is_sound(&floor->replica) &&
 	       lineage_is_sound(floor->lineage) &&
 	       replica_is_sound_or_none(&floor->primary) &&
 	       lineage_is_sound(floor->served);
@@ -90,7 +64,7 @@ bool record_header_is_valid(const struct record *record)
 	case RECORD_VOLUME:
 	case RECORD_TOMBSTONE:
 	case RECORD_FLOOR:
-		return volume_is_sound(&record->volume) &&
+		return volume_id_is_sound(&record->volume) &&
 		       record->write_seq != 0;
 	case RECORD_INCARNATION:
 		return volume_is_none(&record->volume) &&

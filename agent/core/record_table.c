@@ -89,3 +89,60 @@ struct record_entry *record_table_take(struct record_table *table,
 	entry->skip = RECORD_NO_SKIP;
 	return entry;
 }
+
+/* Deleted and created again: a tombstone came between, seen or, where only
+ * the newest record was copied, not. */
+static bool lost_its_line(const struct record_entry *entry,
+			  const struct record *record)
+{
+	return entry->record.kind == RECORD_VOLUME && !entry->damaged &&
+	       !lineage_is_none(record_line(&entry->record).lineage) &&
+	       record->write_seq - entry->record.write_seq < 2;
+}
+
+static struct lineage line_or_floor(const struct record *record)
+{
+	switch (record->kind) {
+	case RECORD_VOLUME:
+		return record_line(record).lineage;
+	case RECORD_FLOOR:
+		return record_floor(record).lineage;
+	case RECORD_TOMBSTONE:
+	case RECORD_INCARNATION:
+	case RECORD_MARKER:
+	case RECORD_UNSPEC:
+		break;
+	}
+	return (struct lineage){ 0 };
+}
+
+bool record_entry_goes_down(const struct record_entry *entry,
+			    const struct record *record)
+{
+	struct lineage named = line_or_floor(record);
+
+	if (record->kind == RECORD_INCARNATION)
+		return false;
+	if (record->kind == RECORD_TOMBSTONE)
+		return record_floor_epoch(record) < entry->highest.epoch ||
+		       record_floor_epoch(record) < entry->floor_epoch;
+	if (record->kind == RECORD_VOLUME && lineage_is_none(named))
+		return lost_its_line(entry, record);
+	return lineage_cmp(named, entry->highest) < 0 ||
+	       (entry->floor_epoch && named.epoch <= entry->floor_epoch);
+}
+
+void record_entry_put(struct record_entry *entry, const struct record *record,
+		      uint64_t log_seq)
+{
+	struct lineage named = line_or_floor(record);
+
+	if (lineage_cmp(named, entry->highest) > 0)
+		entry->highest = named;
+	if (record->kind == RECORD_TOMBSTONE &&
+	    record_floor_epoch(record) > entry->floor_epoch)
+		entry->floor_epoch = record_floor_epoch(record);
+	entry->record = *record;
+	entry->log_seq = log_seq;
+	entry->damaged = false;
+}

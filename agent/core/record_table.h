@@ -15,6 +15,8 @@ struct record_entry {
 	struct record record;	/* kind RECORD_UNSPEC: nothing known yet;
 				 * damaged: kind, volume, write_seq only */
 	uint64_t log_seq;	/* of its frame */
+	struct lineage highest;	/* line or floor that was ever named */
+	uint64_t floor_epoch;	/* the same, of its tombstones */
 	uint64_t log_seq_next;	/* of its frame in the log that comes next */
 	uint64_t group;		/* the last group that named it */
 	uint32_t skip;		/* what reload reports of it */
@@ -34,6 +36,15 @@ size_t record_table_nr(const struct record_table *table);
 struct record_entry *record_table_at(struct record_table *table, size_t at);
 uint32_t record_table_index(const struct record_table *table,
 			    const struct record_entry *entry);
+
+/* Whether the record, of a higher write_seq than the entry's, names less than
+ * an earlier one of the volume did: nobody writes such a record. */
+bool record_entry_goes_down(const struct record_entry *entry,
+			    const struct record *record);
+
+/* It does not: it is the newest now. */
+void record_entry_put(struct record_entry *entry, const struct record *record,
+		      uint64_t log_seq);
 
 /* The volume's entry, made if there is none; NULL when the table is full. */
 struct record_entry *record_table_take(struct record_table *table,

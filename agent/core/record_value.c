@@ -96,48 +96,48 @@ void record_put_in_doubt(struct record *record)
 struct topology record_topology(const struct record *record)
 {
 	assert(record->kind == RECORD_VOLUME);
-	return record_open(record).volume.state.topology;
+	return RECORD_MEMBER(record, volume.state.topology);
 }
 
 struct line record_line(const struct record *record)
 {
 	assert(record->kind == RECORD_VOLUME);
-	return record_open(record).volume.state.line;
+	return RECORD_MEMBER(record, volume.state.line);
 }
 
 struct recovery record_recovery(const struct record *record)
 {
 	assert(record->kind == RECORD_VOLUME);
-	return record_open(record).volume.state.recovery;
+	return RECORD_MEMBER(record, volume.state.recovery);
 }
 
 bool record_is_in_doubt(const struct record *record)
 {
 	assert(record->kind == RECORD_VOLUME);
-	return record_open(record).volume.in_doubt;
+	return RECORD_MEMBER(record, volume.in_doubt);
 }
 
 uint64_t record_floor_epoch(const struct record *record)
 {
 	assert(record->kind == RECORD_TOMBSTONE);
-	return record_open(record).floor_epoch;
+	return RECORD_MEMBER(record, floor_epoch);
 }
 
 struct floor record_floor(const struct record *record)
 {
 	assert(record->kind == RECORD_FLOOR || record->kind == RECORD_UNSPEC);
-	return record_open(record).floor;
+	return RECORD_MEMBER(record, floor);
 }
 
 struct incarnation record_incarnation(const struct record *record)
 {
 	assert(record->kind == RECORD_INCARNATION ||
 	       record->kind == RECORD_UNSPEC);
-	return record_open(record).incarnation;
+	return RECORD_MEMBER(record, incarnation);
 }
 
 uint64_t record_nr_frames(const struct record *record)
 {
 	assert(record->kind == RECORD_MARKER);
-	return record_open(record).nr_frames;
+	return RECORD_MEMBER(record, nr_frames);
 }

@@ -40,6 +40,7 @@ int registry_init(struct registry *r, uint32_t volumes_max, uint32_t hosts_max)
 	memset(r, 0, sizeof(*r));
 	r->volumes_max = volumes_max;
 	r->hosts_max = hosts_max;
+	r->corrupt_head = INDEX_NONE;
 	r->volumes = calloc(volumes_max, sizeof(*r->volumes));
 	r->hosts = calloc(hosts_max, sizeof(*r->hosts));
 	r->next_slot = calloc(nr_slots, sizeof(*r->next_slot));
@@ -176,11 +177,23 @@ void registry_unplace(struct registry *r, uint32_t vol)
 		unlink_slot(r, vol, i);
 }
 
+void registry_end_corrupt(struct registry *r, uint32_t vol)
+{
+	uint32_t *at = &r->corrupt_head;
+
+	if (!r->volumes[vol].corrupt)
+		return;
+	while (*at != vol)
+		at = &r->volumes[*at].next_corrupt;
+	*at = r->volumes[vol].next_corrupt;
+	r->volumes[vol].corrupt = false;
+}
+
 void registry_delete(struct registry *r, uint32_t vol)
 {
 	assert(!r->volumes[vol].deleted);
 	registry_unplace(r, vol);
-	r->volumes[vol].corrupt = false;
+	registry_end_corrupt(r, vol);
 	r->volumes[vol].in_doubt = false;
 	r->volumes[vol].deleted = true;
 	r->nr_deleted++;
@@ -214,8 +227,11 @@ int registry_add_corrupt(struct registry *r, const struct volume_id *id,
 {
 	int vol = add_volume(r, id, now);
 
-	if (vol >= 0)
-		r->volumes[vol].corrupt = true;
+	if (vol < 0)
+		return vol;
+	r->volumes[vol].corrupt = true;
+	r->volumes[vol].next_corrupt = r->corrupt_head;
+	r->corrupt_head = (uint32_t)vol;
 	return vol;
 }
 

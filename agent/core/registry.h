@@ -13,21 +13,24 @@
 #include "types.h"
 
 struct registry_volume {
-	struct volume_id id;		/* first: looked up by it */
-	struct topology topology;
+	struct volume_id id;		/* first: looked up by it, and next to
+					 * it what each fact asks for */
 	uint32_t hosts[REPLICA_SLOTS];	/* index of each slot's host */
-	struct mono_ms known_since;
-	uint64_t floor_epoch;		/* epochs up to it are of earlier lives
-					 * of this name; 0: there were none */
 	bool corrupt;			/* record damaged: topology unknown */
 	bool in_doubt;			/* a newer record may have been lost */
 	bool deleted;			/* only the name and its floor are kept;
 					 * topology: what it last was, if known */
+	uint32_t next_corrupt;		/* while corrupt, or INDEX_NONE */
+	struct topology topology;
+	struct mono_ms known_since;
+	uint64_t floor_epoch;		/* epochs up to it are of earlier lives
+					 * of this name; 0: there were none */
 };
 
 struct registry_host {
 	struct host_id id;		/* first: looked up by it */
 	bool configured;		/* has a key; else only named by slots */
+	bool drained;			/* an operator wants no primary here */
 	uint32_t first_slot;		/* head of its slots, or INDEX_NONE */
 	uint32_t nr_slots;
 };
@@ -38,6 +41,7 @@ struct registry {
 	uint32_t nr_volumes;		/* deleted ones included */
 	uint32_t nr_deleted;
 	uint32_t nr_hosts;
+	uint32_t corrupt_head;		/* the damaged volumes, or INDEX_NONE */
 	struct registry_volume *volumes;
 	struct registry_host *hosts;
 	struct index volume_index;	/* by id */
@@ -65,6 +69,9 @@ int registry_add_corrupt(struct registry *r, const struct volume_id *id,
 			 struct mono_ms now);
 int registry_add_deleted(struct registry *r, const struct volume_id *id,
 			 struct mono_ms now);
+
+/* Its record is sound from now on. */
+void registry_end_corrupt(struct registry *r, uint32_t vol);
 
 /* Puts a volume that has no slots on these hosts; -ENOSPC. */
 int registry_place(struct registry *r, uint32_t vol,

@@ -18,6 +18,7 @@ struct frame {
 	uint64_t offset;
 	uint64_t seq;		/* that its place asks for */
 	enum record_verdict verdict;
+	bool is_cut;		/* its end never arrived */
 	unsigned int version;
 	struct record record;
 	struct record_frame at;
@@ -73,6 +74,7 @@ static struct frame frame_at(const struct reload *r, const uint8_t *bytes,
 	};
 
 	f.verdict = record_decode(bytes, &f.record, &f.at);
+	f.is_cut = f.verdict != RECORD_OK && record_is_cut_short(bytes);
 	if (f.verdict == RECORD_BAD_VERSION)
 		f.version = record_format_version(bytes);
 	return f;
@@ -103,6 +105,7 @@ int reload_begin(struct reload *r, const uint8_t opening[RECORD_FRAME_SIZE],
 		 uint64_t nr_frames)
 {
 	struct frame f;
+	uint64_t promised;
 
 	if (nr_frames == 0)
 		return refuse(r, -EBADMSG, 0, "the log is empty");
@@ -116,16 +119,26 @@ int reload_begin(struct reload *r, const uint8_t opening[RECORD_FRAME_SIZE],
 	    f.at.durable_through < f.at.log_seq)
 		return refuse(r, -EBADMSG, 0,
 			      "the log does not begin with its opening frame");
-	if (record_nr_frames(&f.record) != nr_frames)
-		return refuse(r, -EBADMSG, 0,
+	promised = record_nr_frames(&f.record);
+	if (promised != nr_frames)
+		return refuse(r, -EBADMSG,
+			      (promised < nr_frames ? promised : nr_frames) *
+				      RECORD_FRAME_SIZE,
 			      "the log was made with %" PRIu64
 			      " frames and has %" PRIu64,
-			      record_nr_frames(&f.record), nr_frames);
+			      promised, nr_frames);
 	r->store = f.at.store;
 	r->first_seq = f.at.log_seq;
 	r->durable_through = f.at.durable_through;
 	r->last_seq = f.at.group_last;
 	return 0;
+}
+
+/* Of the last group, or of one after it that left nothing else. */
+static void note_cut(struct reload *r, const struct frame *f)
+{
+	if (f->verdict != RECORD_ZERO && f->is_cut && r->cut_seq < f->seq)
+		r->cut_seq = f->seq;
 }
 
 static int judge_last_group(struct reload *r)
@@ -134,6 +147,12 @@ static int judge_last_group(struct reload *r)
 
 	if (r->last_seq < r->durable_through)
 		r->last_seq = r->durable_through;
+	if (r->cut_seq > r->last_seq + RECORD_GROUP_MAX)
+		return refuse(r, -EBADMSG,
+			      (r->cut_seq - r->first_seq) * RECORD_FRAME_SIZE,
+			      "damage too far above log_seq %" PRIu64
+			      " to be of a group that was being written",
+			      r->last_seq);
 	if (r->last_seq >= end)
 		return refuse(r, -EBADMSG, r->nr_frames * RECORD_FRAME_SIZE,
 			      "gap: frames up to log_seq %" PRIu64
@@ -161,8 +180,10 @@ int reload_survey(struct reload *r, const uint8_t *frames, size_t nr)
 		struct frame f = frame_at(r, frames + nr * RECORD_FRAME_SIZE,
 					  --r->nr_unsurveyed);
 
-		if (!header_is_sound(&f) || !is_in_place(r, &f))
+		if (!header_is_sound(&f) || !is_in_place(r, &f)) {
+			note_cut(r, &f);
 			continue;
+		}
 		if (f.at.durable_through > r->durable_through)
 			r->durable_through = f.at.durable_through;
 		if (f.at.group_last > r->last_seq)
@@ -225,14 +246,26 @@ static void take_sound(struct reload *r, struct record_entry *entry,
 			 "damaged record of volume %s, superseded by log_seq %" PRIu64,
 			 f->record.volume.s, f->seq);
 	}
-	entry->damaged = false;
-	entry->record = f->record;
-	entry->log_seq = f->seq;
+	record_entry_put(entry, &f->record, f->seq);
+}
+
+/* What is wrong with it as the volume's newest; NULL: nothing. */
+static const char *flaw_of(const struct record_entry *entry,
+			   const struct frame *f)
+{
+	if (f->verdict == RECORD_BAD_BODY)
+		return "body damaged";
+	if (f->record.write_seq <= entry->record.write_seq)
+		return "write_seq does not rise";
+	if (record_entry_goes_down(entry, &f->record))
+		return "the line goes down";
+	return NULL;
 }
 
 static int take_frame(struct reload *r, const struct frame *f)
 {
 	struct record_entry *entry;
+	const char *flaw;
 	bool damaged = f->verdict == RECORD_BAD_BODY;
 
 	if (damaged && f->record.volume.s[0] == '\0')
@@ -248,12 +281,11 @@ static int take_frame(struct reload *r, const struct frame *f)
 			      "volume %s is one more than the configured %zu",
 			      f->record.volume.s,
 			      record_table_nr(r->table) - 1);
-	if (damaged)
-		take_damaged(r, entry, f, "body damaged");
-	else if (f->record.write_seq > entry->record.write_seq)
+	flaw = flaw_of(entry, f);
+	if (!flaw)
 		take_sound(r, entry, f);
 	else if (f->record.volume.s[0] != '\0')
-		take_damaged(r, entry, f, "write_seq does not rise");
+		take_damaged(r, entry, f, flaw);
 	else
 		return refuse(r, -EBADMSG, f->offset,
 			      "the incarnation's write_seq %" PRIu64
@@ -262,7 +294,7 @@ static int take_frame(struct reload *r, const struct frame *f)
 	return 0;
 }
 
-static int judge_zero(struct reload *r, const struct frame *f)
+static int judge_unwritten(struct reload *r, const struct frame *f)
 {
 	struct store_skip *skip;
 
@@ -272,15 +304,22 @@ static int judge_zero(struct reload *r, const struct frame *f)
 			      "synced was all through %" PRIu64,
 			      f->seq, r->durable_through);
 	if (f->seq > r->last_seq)
-		return 0;	/* spare space */
+		return 0;	/* spare space, or not to be told from it */
 	r->has_news = true;
 	skip = skip_new(r);
 	skip->class = STORE_SKIP_UNWRITTEN;
 	skip->offset = f->offset;
 	snprintf(skip->reason, sizeof(skip->reason),
-		 "log_seq %" PRIu64 " of the last group never reached the disk",
-		 f->seq);
+		 "log_seq %" PRIu64
+		 " of the last group never reached the disk%s",
+		 f->seq, f->verdict == RECORD_ZERO ? "" : " as a whole");
 	return 0;
+}
+
+/* Where nothing is known synced: no one was ever told of what it says. */
+static bool is_cut_off(const struct reload *r, const struct frame *f)
+{
+	return f->is_cut && f->seq > r->durable_through;
 }
 
 /* Only one group is ever in flight, so above the mark all frames agree. */
@@ -314,26 +353,24 @@ static int judge_place(struct reload *r, const struct frame *f)
 
 static int judge(struct reload *r, const struct frame *f)
 {
+	bool is_bad = f->verdict == RECORD_BAD_HEADER;
 	int ret;
 
-	switch (f->verdict) {
-	case RECORD_ZERO:
-		return judge_zero(r, f);
-	case RECORD_BAD_VERSION:
+	if (f->verdict == RECORD_ZERO || (is_bad && is_cut_off(r, f)))
+		return judge_unwritten(r, f);
+	if (f->verdict == RECORD_BAD_VERSION)
 		return refuse_version(r, f);
-	case RECORD_BAD_HEADER:
+	if (is_bad)
 		return refuse(
 			r, -EBADMSG, f->offset,
 			"damage that no volume can be blamed for, where log_seq %" PRIu64
 			" belongs",
 			f->seq);
-	case RECORD_BAD_BODY:
-	case RECORD_OK:
-		break;
-	}
 	ret = judge_place(r, f);
 	if (ret)
 		return ret;
+	if (is_cut_off(r, f))
+		return judge_unwritten(r, f);
 	if (f->seq > r->durable_through && f->record.kind != RECORD_MARKER)
 		r->has_news = true;
 	return take_frame(r, f);

@@ -7,10 +7,12 @@
  * A log opens with a marker that says how many frames it has. Frames follow
  * by log_seq, one a place. What is not above the highest durable_through was
  * synced: there every flaw is damage. Above it lies the last group alone; its
- * zero frames never reached the disk, its sound ones are adopted. Damage in a
- * body whose header is sound costs that volume and no other; a later sound
- * record of the volume, higher in write_seq, is its whole state and ends the
- * damage. All other damage is nobody's, and the log is refused.
+ * zero frames, and those whose end is still zeros, never reached the disk, its
+ * sound ones are adopted. Damage in a body whose header is sound costs that
+ * volume and no other, and so does a record that is not above the volume's last
+ * one; a later sound record of the volume, higher in write_seq, is its whole
+ * state and ends the damage. All other damage is nobody's, and the log is
+ * refused.
  */
 #ifndef BFENCE_RELOAD_H
 #define BFENCE_RELOAD_H
@@ -49,6 +51,8 @@ struct reload {
 	uint64_t last_seq;		/* end of the last group, frames of
 					 * zeros included */
 	/* Filled by reload_take(). */
+	uint64_t cut_seq;		/* above last_seq: up to here lie pieces
+					 * of frames, to be written over */
 	bool has_news;			/* above durable_through: not only
 					 * a marker */
 	/* Filled by whichever call refuses. */

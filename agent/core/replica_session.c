@@ -161,6 +161,7 @@ static void name_slot(struct replica *r, const struct volume_id *volume,
 	if (!slot)
 		return;
 	slot->sync_round = r->sync_round;
+	slot->left = false;
 	if (adapter_name(&slot->adapter, replica) == 0) {
 		slot->conflict_noted = false;
 	} else if (!slot->conflict_noted) {
@@ -173,6 +174,18 @@ static void name_slot(struct replica *r, const struct volume_id *volume,
 	replica_queue(r, slot, LIST_WORK);
 }
 
+/* The record of the volume is damaged: the master knows no more than its name,
+ * and orders nothing. Its gate stays as it is, and is not spoken of. */
+static void leave_slot(struct replica *r, const struct volume_id *volume)
+{
+	struct slot *slot = replica_find(r, volume);
+
+	if (!slot)
+		return;
+	slot->sync_round = r->sync_round;
+	slot->left = true;
+}
+
 /* What the master no longer names stays attached at its floor, closed, and is
  * not spoken of. */
 static void sync_end(struct replica *r)
@@ -181,12 +194,13 @@ static void sync_end(struct replica *r)
 
 	for (uint32_t i = 0; i < r->nr_slots; i++) {
 		struct slot *slot = &r->slots[i];
-		bool named = slot->sync_round == r->sync_round;
+		bool listed = slot->sync_round == r->sync_round;
+		bool held = listed && !slot->left;
 
-		if (slot->held && !named)
+		if (slot->held && !held)
 			s->inventory_due = true;
-		slot->held = named;
-		if (!named && adapter_release(&slot->adapter))
+		slot->held = held;
+		if (!listed && adapter_release(&slot->adapter))
 			replica_queue(r, slot, LIST_WORK);
 	}
 	if (!s->synced || s->want_inventory)
@@ -216,9 +230,13 @@ static void on_sync(struct replica *r, const struct sync *sync,
 		r->sync_round++;
 	}
 	s->want_inventory |= sync->want_inventory;
-	for (uint32_t i = 0; i < sync->nr_slots; i++)
-		name_slot(r, &sync->slots[i].volume, &sync->slots[i].replica,
-			  update);
+	for (uint32_t i = 0; i < sync->nr_slots; i++) {
+		if (sync->slots[i].replica.s[0])
+			name_slot(r, &sync->slots[i].volume,
+				  &sync->slots[i].replica, update);
+		else
+			leave_slot(r, &sync->slots[i].volume);
+	}
 	if (sync->last)
 		sync_end(r);
 }

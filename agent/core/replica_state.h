@@ -32,6 +32,7 @@ struct slot {
 	struct slot_fact told;	/* valid with is_told */
 	bool is_told;		/* since the last inventory began */
 	bool held;		/* named in the last SYNC */
+	bool left;		/* in it, to be left as it is */
 	bool conflict_noted;
 	bool listed;		/* told by the kernel since the last list */
 	uint32_t sync_round;

@@ -24,8 +24,8 @@ static uint32_t coverage_reason(enum coverage coverage)
 
 static bool is_acceptable(const struct slot_view *s)
 {
-	return s->covered && s->obs->backing_ok && !s->obs->withdrawn &&
-	       s->obs->state != GATE_ABSENT &&
+	return s->covered && s->endpoint && s->obs->backing_ok &&
+	       !s->obs->withdrawn && s->obs->state != GATE_ABSENT &&
 	       s->obs->state != GATE_QUARANTINED;
 }
 
@@ -35,17 +35,23 @@ static void view_slot(const struct observation *o, struct view *view, int slot,
 	struct slot_view *s = &view->slots[slot];
 
 	s->host = o->registry->volumes[view->vol].hosts[slot];
+	s->drained = o->registry->hosts[s->host].drained;
 	s->coverage = observation_coverage(o, view->vol, slot, now);
 	s->obs = observation_slot(o, view->vol, slot);
 	view->pending |= s->coverage == COVERAGE_PENDING;
 	view->reasons |= coverage_reason(s->coverage);
 	if (!s->obs)
 		return;
+	s->endpoint = observation_endpoint(o, s->host, s->obs);
 	if (s->obs->wrong_replica)
 		view->reasons |= EVIDENCE_BIT(EVIDENCE_UNKNOWN_REPLICA_CLAIM);
+	if (s->obs->two_replicas)
+		view->reasons |=
+			EVIDENCE_BIT(EVIDENCE_DUPLICATE_SERVER_TOPOLOGY);
 	if (s->obs->state == GATE_QUARANTINED)
 		view->reasons |= EVIDENCE_BIT(EVIDENCE_QUARANTINED);
-	s->covered = s->coverage == COVERAGE_FRESH && !s->obs->wrong_replica;
+	s->covered = s->coverage == COVERAGE_FRESH && !s->obs->wrong_replica &&
+		     !s->obs->two_replicas;
 	s->acceptable = is_acceptable(s);
 	view->nr_covered += s->covered;
 }
@@ -97,6 +103,8 @@ void snapshot_build(const struct observation *o, const struct line *line,
 	if (!lineage_is_none(line->lineage))
 		ret->primary = topology_slot_of_replica(&volume->topology,
 							&line->primary);
+	if (!lineage_is_none(line->lineage) && ret->primary < 0)
+		ret->reasons |= EVIDENCE_BIT(EVIDENCE_UNKNOWN_REPLICA_CLAIM);
 	/* Any word of it counts, fresh or not: no floor ever falls. */
 	if (view_is_regressed_by(ret, ret->highest))
 		ret->reasons |= EVIDENCE_BIT(EVIDENCE_AUTHORITY_REGRESSED);
@@ -122,6 +130,7 @@ const char *evidence_name(enum evidence_code code)
 		[EVIDENCE_NO_ACCEPTABLE_CANDIDATE] = "NoAcceptableCandidate",
 		[EVIDENCE_QUARANTINED] = "Quarantined",
 		[EVIDENCE_CONVERGENCE_STUCK] = "ConvergenceStuck",
+		[EVIDENCE_FAILOVER_HELD_BACK] = "FailoverHeldBack",
 	};
 
 	return code < NR_EVIDENCE ? names[code] : "?";

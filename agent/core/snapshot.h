@@ -22,6 +22,7 @@ enum evidence_code {
 	EVIDENCE_NO_ACCEPTABLE_CANDIDATE,
 	EVIDENCE_QUARANTINED,
 	EVIDENCE_CONVERGENCE_STUCK,
+	EVIDENCE_FAILOVER_HELD_BACK,
 	NR_EVIDENCE,
 };
 
@@ -38,8 +39,10 @@ struct slot_view {
 	uint32_t host;
 	enum coverage coverage;
 	const struct slot_obs *obs;	/* NULL: no fact to rely on */
+	const struct endpoint *endpoint;	/* of obs; or NULL */
 	bool covered;			/* fresh, and about this replica */
 	bool acceptable;		/* may be primary, as far as it says */
+	bool drained;			/* an operator wants no primary there */
 };
 
 struct view {

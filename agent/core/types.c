@@ -54,43 +54,86 @@ bool store_id_is_none(const struct store_id *id)
 	return store_id_equal(id, &none);
 }
 
-static bool is_alnum(char c)
+/* --- text ------------------------------------------------------------------ */
+
+static inline bool is_alnum(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
 	       (c >= '0' && c <= '9');
 }
 
-static bool is_name_byte(char c)
+static inline bool is_name_byte(char c)
 {
 	return is_alnum(c) || c == '.' || c == '_' || c == '-';
 }
 
-static bool is_graphic(char c)
+static inline bool is_graphic(char c)
 {
 	return c > ' ' && c <= '~';
 }
 
-/* Copies text, NUL padded, when its length fits and each byte is allowed. */
-static int copy_checked(const char *text, char *to, size_t size,
-			bool (*allowed)(char))
+/* How many bytes are a name or an address, or 0 when the text is none. */
+static size_t name_len(const char *text, size_t size)
 {
-	size_t len = strnlen(text, size);
+	size_t len = 0;
 
-	if (len == 0 || len >= size)
+	if (!is_alnum(text[0]))
+		return 0;
+	while (len < size && is_name_byte(text[len]))
+		len++;
+	return len < size && text[len] == '\0' ? len : 0;
+}
+
+static size_t addr_len(const char *text, size_t size)
+{
+	size_t len = 0;
+
+	while (len < size && is_graphic(text[len]))
+		len++;
+	return len < size && text[len] == '\0' ? len : 0;
+}
+
+/* Copies text of this length, NUL padded; none of length 0. */
+static int copy_text(const char *text, char *to, size_t len, size_t size)
+{
+	if (len == 0)
 		return -EINVAL;
-	for (size_t i = 0; i < len; i++)
-		if (!allowed(text[i]))
-			return -EINVAL;
 	memset(to, 0, size);
 	memcpy(to, text, len);
 	return 0;
 }
 
+static bool is_padded(const char *text, size_t len, size_t size)
+{
+	static const char zeros[VOLUME_ID_SIZE];
+
+	return len != 0 && memcmp(text + len, zeros, size - len) == 0;
+}
+
+bool volume_id_is_sound(const struct volume_id *id)
+{
+	return is_padded(id->s, name_len(id->s, sizeof(id->s)), sizeof(id->s));
+}
+
+bool host_id_is_sound(const struct host_id *id)
+{
+	return is_padded(id->s, name_len(id->s, sizeof(id->s)), sizeof(id->s));
+}
+
+bool replica_id_is_sound(const struct replica_id *id)
+{
+	return is_padded(id->s, name_len(id->s, sizeof(id->s)), sizeof(id->s));
+}
+
+bool addr_is_sound(const struct addr *addr)
+{
+	return is_padded(addr->s, addr_len(addr->s, sizeof(addr->s)),
+			 sizeof(addr->s));
+}
+
 static int parse_name(const char *text, char *to, size_t size)
 {
-	if (!is_alnum(text[0]))
-		return -EINVAL;
-	return copy_checked(text, to, size, is_name_byte);
+	return copy_text(text, to, name_len(text, size), size);
 }
 
 int volume_id_parse(const char *text, struct volume_id *ret)
@@ -115,7 +158,8 @@ int boot_id_parse(const char *text, struct boot_id *ret)
 
 int addr_parse(const char *text, struct addr *ret)
 {
-	return copy_checked(text, ret->s, sizeof(ret->s), is_graphic);
+	return copy_text(text, ret->s, addr_len(text, sizeof(ret->s)),
+			 sizeof(ret->s));
 }
 
 int topology_slot_of_replica(const struct topology *t,

@@ -104,6 +104,12 @@ int replica_id_parse(const char *text, struct replica_id *ret);
 int addr_parse(const char *text, struct addr *ret);
 int boot_id_parse(const char *text, struct boot_id *ret);
 
+/* Whether it is what its parser gives, NUL padding included. */
+bool volume_id_is_sound(const struct volume_id *id);
+bool host_id_is_sound(const struct host_id *id);
+bool replica_id_is_sound(const struct replica_id *id);
+bool addr_is_sound(const struct addr *addr);
+
 /* Slot index of the replica or host in the topology, or -ENOENT. */
 int topology_slot_of_replica(const struct topology *t,
 			     const struct replica_id *replica);

@@ -13,7 +13,11 @@
  *   DELETE /v1/volumes/NAME  ?expect=E.V|none, or whatever its line is -> 200
  *   POST /v1/volumes/NAME/recover
  *                            {"expect"?, "hosts"?, "guard"?} -> 200 volume
+ *   POST /v1/volumes/NAME/reassign
+ *                            {"to"?, "expect"?, "force"?} -> 200 volume
  *   GET  /v1/hosts           an array of hosts
+ *   GET  /v1/hosts/NAME      one host, or 404
+ *   POST /v1/hosts/NAME/drain, /v1/hosts/NAME/undrain -> 200 host
  *
  * A refusal is {"error": sentence} with 400 malformed, 404 unknown, 405 not
  * a method of the path, 409 conflict, 413 body over 64 KiB, 507 no room, 503
@@ -31,7 +35,7 @@
 struct api;
 
 struct api_ops {
-	/* MASTER_CREATE, _DELETE or _RECOVER, but for its time; borrowed.
+	/* What an operator asks, but for its time; borrowed.
 	 * api_answer() with the same token follows, from within this call or
 	 * later. */
 	void (*ask)(void *arg, const struct master_event *event);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * {"volume": NAME, "hosts": [NAME, NAME, NAME], "guard": "lease"|"quorum"},
- * or with "expect": "E.V" instead of the volume, becomes a struct here. Must
- * never know whether it can be granted.
+ * or with "expect": "E.V" instead of the volume, or {"to": NAME, "expect":
+ * "E.V", "force": true}, becomes a struct here. Must never know whether it can
+ * be granted.
  */
 #include "api_ask.h"
 
@@ -41,19 +42,29 @@ static int parse_volume(const json_t *value, struct volume_id *ret,
 		"a volume name (1 to 63 of A-Z a-z 0-9 . _ -, the first one a letter or digit)");
 }
 
+static int parse_host(const char *field, const json_t *value,
+		      struct host_id *ret, struct err *err)
+{
+	const char *text = json_string_value(value);
+
+	if (text && host_id_parse(text, ret) == 0)
+		return 0;
+	return refuse(
+		err, field, value,
+		"a host name (1 to 31 of A-Z a-z 0-9 . _ -, the first one a letter or digit)");
+}
+
 static int parse_hosts(const json_t *value, struct api_ask *ask,
 		       struct err *err)
 {
 	if (!json_is_array(value) || json_array_size(value) != REPLICA_SLOTS)
 		return refuse(err, "hosts", value, "an array of three hosts");
 	for (size_t i = 0; i < REPLICA_SLOTS; i++) {
-		const json_t *host = json_array_get(value, i);
-		const char *text = json_string_value(host);
+		int ret = parse_host("hosts", json_array_get(value, i),
+				     &ask->hosts[i], err);
 
-		if (!text || host_id_parse(text, &ask->hosts[i]))
-			return refuse(
-				err, "hosts", host,
-				"a host name (1 to 31 of A-Z a-z 0-9 . _ -, the first one a letter or digit)");
+		if (ret)
+			return ret;
 	}
 	return 0;
 }
@@ -114,21 +125,57 @@ static int parse_expect(const json_t *value, struct api_ask *ask,
 
 	if (!text)
 		return refuse(err, "expect", value, "\"none\" or a lineage");
+	ask->expects = true;
 	return api_ask_parse_line(text, &ask->expected, err);
 }
 
-/* A field of every ask, or of this one alone. */
+static int parse_force(const json_t *value, struct api_ask *ask,
+		       struct err *err)
+{
+	if (!json_is_boolean(value))
+		return refuse(err, "force", value, "true or false");
+	ask->force = json_is_true(value);
+	return 0;
+}
+
+/* Which fields an ask has. */
 enum fields {
 	FIELDS_CREATE,
 	FIELDS_RECOVER,
+	FIELDS_REASSIGN,
 };
+
+static int refuse_field(const char *key, enum fields fields, struct err *err)
+{
+	static const char *const musts[] = {
+		[FIELDS_CREATE] = "a field of this ask: volume, hosts, guard",
+		[FIELDS_RECOVER] = "a field of this ask: expect, hosts, guard",
+		[FIELDS_REASSIGN] = "a field of this ask: to, expect, force",
+	};
+	json_t *name = json_string(key);
+	int ret = refuse(err, "body", name, musts[fields]);
+
+	json_decref(name);
+	return ret;
+}
+
+static int parse_reassign_field(const char *key, const json_t *value,
+				struct api_ask *ask, struct err *err)
+{
+	if (strcmp(key, "to") == 0)
+		return parse_host("to", value, &ask->to, err);
+	if (strcmp(key, "expect") == 0)
+		return parse_expect(value, ask, err);
+	if (strcmp(key, "force") == 0)
+		return parse_force(value, ask, err);
+	return refuse_field(key, FIELDS_REASSIGN, err);
+}
 
 static int parse_field(const char *key, const json_t *value, enum fields fields,
 		       struct api_ask *ask, struct err *err)
 {
-	json_t *name;
-	int ret;
-
+	if (fields == FIELDS_REASSIGN)
+		return parse_reassign_field(key, value, ask, err);
 	if (fields == FIELDS_CREATE && strcmp(key, "volume") == 0)
 		return parse_volume(value, &ask->volume, err);
 	if (fields == FIELDS_RECOVER && strcmp(key, "expect") == 0)
@@ -137,13 +184,7 @@ static int parse_field(const char *key, const json_t *value, enum fields fields,
 		return parse_hosts(value, ask, err);
 	if (strcmp(key, "guard") == 0)
 		return parse_guard(value, &ask->guard, err);
-	name = json_string(key);
-	ret = refuse(err, "body", name,
-		     fields == FIELDS_CREATE ?
-			     "a field of this ask: volume, hosts, guard" :
-			     "a field of this ask: expect, hosts, guard");
-	json_decref(name);
-	return ret;
+	return refuse_field(key, fields, err);
 }
 
 static int parse_object(json_t *body, enum fields fields, struct api_ask *ask,
@@ -203,6 +244,17 @@ int api_ask_parse_recover(const char *bytes, size_t len, struct api_ask *ret,
 {
 	struct api_ask ask = { .guard = GUARD_LEASE };
 	int error = parse(bytes, len, FIELDS_RECOVER, &ask, err);
+
+	if (!error)
+		*ret = ask;
+	return error;
+}
+
+int api_ask_parse_reassign(const char *bytes, size_t len, struct api_ask *ret,
+			   struct err *err)
+{
+	struct api_ask ask = { .guard = GUARD_LEASE };
+	int error = parse(bytes, len, FIELDS_REASSIGN, &ask, err);
 
 	if (!error)
 		*ret = ask;

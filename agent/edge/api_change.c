@@ -49,6 +49,8 @@ static enum MHD_Result reply_fate(const struct api_request *request)
 				  api_error("%s", answer->text));
 	if (request->asked == MASTER_DELETE)
 		return reply_deleted(request);
+	if (request->asked == MASTER_DRAIN || request->asked == MASTER_UNDRAIN)
+		return api_reply_host(request, &request->host);
 	return api_reply_volume(request,
 				request->asked == MASTER_CREATE ?
 					MHD_HTTP_CREATED :
@@ -80,13 +82,16 @@ static enum MHD_Result ask(struct api_request *request,
 	if (api->freed)
 		return api_refuse(request->connection,
 				  MHD_HTTP_SERVICE_UNAVAILABLE,
-				  api_error("volume %s: the master is stopping",
-					    event->ask.volume.s));
+				  api_error("%s: the master is stopping",
+					    request->name[0] ?
+						    request->name :
+						    event->ask.volume.s));
 	event->ask.uid = uid_of(request->connection);
 	event->ask.wall_s = clock_wall_s();
 	event->ask.token = ++api->last_token;
 	request->asked = event->type;
 	request->volume = event->ask.volume;
+	request->host = event->ask.hosts[0];
 	request->token = event->ask.token;
 	request->next = api->waiting;
 	api->waiting = request;
@@ -142,6 +147,52 @@ enum MHD_Result api_recover_volume(struct api_request *request)
 	take_body(&event, &body);
 	event.ask.expected = body.expected;
 	return ask(request, &event);
+}
+
+enum MHD_Result api_reassign_volume(struct api_request *request)
+{
+	struct master_event event = { .type = MASTER_REASSIGN };
+	struct api_ask body;
+	struct err err;
+
+	if (request->answered)
+		return reply_fate(request);
+	if (volume_id_parse(request->name, &event.ask.volume))
+		return api_refuse_name(request);
+	if (api_ask_parse_reassign(request->body, request->body_len, &body,
+				   &err))
+		return refuse_malformed(request, &err);
+	event.ask.hosts[0] = body.to;
+	event.ask.any_line = !body.expects;
+	event.ask.expected = body.expected;
+	event.ask.any_data = body.force;
+	return ask(request, &event);
+}
+
+/* A body that is not empty was meant for something else. */
+static enum MHD_Result ask_of_host(struct api_request *request,
+				   enum master_event_type type)
+{
+	struct master_event event = { .type = type };
+
+	if (request->answered)
+		return reply_fate(request);
+	if (host_id_parse(request->name, &event.ask.hosts[0]))
+		return api_refuse_host(request);
+	if (request->body_len)
+		return api_refuse(request->connection, MHD_HTTP_BAD_REQUEST,
+				  api_error("body: this ask has none"));
+	return ask(request, &event);
+}
+
+enum MHD_Result api_drain_host(struct api_request *request)
+{
+	return ask_of_host(request, MASTER_DRAIN);
+}
+
+enum MHD_Result api_undrain_host(struct api_request *request)
+{
+	return ask_of_host(request, MASTER_UNDRAIN);
 }
 
 struct arguments {

@@ -144,6 +144,7 @@ json_t *api_json_host(const struct host_status *status)
 	set_bool(&object, "configured", status->configured);
 	set_bool(&object, "connected", status->connected);
 	set_bool(&object, "fresh", status->fresh);
+	set_bool(&object, "drained", status->drained);
 	set_text(&object, "boot_id", status->boot.s);
 	if (status->heard)
 		api_json_set_u64(&object, "last_heard_ms",

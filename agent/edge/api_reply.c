@@ -95,6 +95,28 @@ enum MHD_Result api_reply_volume(const struct api_request *request,
 			      api_json_volume(&volume));
 }
 
+enum MHD_Result api_reply_host(const struct api_request *request,
+			       const struct host_id *id)
+{
+	const struct master *master = request->api->config.master;
+	struct host_status host;
+	int at = master_find_host(master, id);
+
+	if (at < 0)
+		return api_refuse(request->connection, MHD_HTTP_NOT_FOUND,
+				  api_error("host %s is unknown", id->s));
+	master_host_status(master, (uint32_t)at, clock_now(), &host);
+	return api_reply_json(request->connection, MHD_HTTP_OK,
+			      api_json_host(&host));
+}
+
+enum MHD_Result api_refuse_host(const struct api_request *request)
+{
+	return api_refuse(request->connection, MHD_HTTP_BAD_REQUEST,
+			  api_error("host: \"%.*s\" is not a host name",
+				    API_VALUE_BYTES_SHOWN, request->name));
+}
+
 enum MHD_Result api_refuse_name(const struct api_request *request)
 {
 	return api_refuse(request->connection, MHD_HTTP_BAD_REQUEST,

@@ -100,6 +100,15 @@ static enum MHD_Result get_volume(struct api_request *request)
 	return api_reply_volume(request, MHD_HTTP_OK, &id);
 }
 
+static enum MHD_Result get_host(struct api_request *request)
+{
+	struct host_id id;
+
+	if (host_id_parse(request->name, &id))
+		return api_refuse_host(request);
+	return api_reply_host(request, &id);
+}
+
 /* --- routes -------------------------------------------------------------- */
 
 /* A path that ends in '/' has a name behind it, and then perhaps a verb. */
@@ -115,9 +124,13 @@ static const struct route {
 	{ "GET", "/v1/volumes", "", "GET, POST", get_volumes },
 	{ "POST", "/v1/volumes", "", "GET, POST", api_create_volume },
 	{ "POST", "/v1/volumes/", "/recover", "POST", api_recover_volume },
+	{ "POST", "/v1/volumes/", "/reassign", "POST", api_reassign_volume },
 	{ "GET", "/v1/volumes/", "", "DELETE, GET", get_volume },
 	{ "DELETE", "/v1/volumes/", "", "DELETE, GET", api_delete_volume },
 	{ "GET", "/v1/hosts", "", "GET", get_hosts },
+	{ "POST", "/v1/hosts/", "/drain", "POST", api_drain_host },
+	{ "POST", "/v1/hosts/", "/undrain", "POST", api_undrain_host },
+	{ "GET", "/v1/hosts/", "", "GET", get_host },
 };
 
 /* Fills in the name behind the path; false: url is another one. A name that

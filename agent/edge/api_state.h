@@ -32,6 +32,7 @@ struct api_request {
 	enum master_event_type asked;
 	uint64_t token;			/* 0: nothing was asked */
 	struct volume_id volume;	/* that was asked for */
+	struct host_id host;		/* the same, of a drain */
 	struct master_answer answer;
 };
 
@@ -61,6 +62,9 @@ void api_completed(void *arg, struct MHD_Connection *connection, void **context,
 enum MHD_Result api_create_volume(struct api_request *request);
 enum MHD_Result api_delete_volume(struct api_request *request);
 enum MHD_Result api_recover_volume(struct api_request *request);
+enum MHD_Result api_reassign_volume(struct api_request *request);
+enum MHD_Result api_drain_host(struct api_request *request);
+enum MHD_Result api_undrain_host(struct api_request *request);
 
 /* api_reply.c. The response is taken; MHD_NO makes the daemon close the
  * connection. */
@@ -72,9 +76,12 @@ enum MHD_Result api_reply_json(struct MHD_Connection *connection,
 enum MHD_Result api_reply_volume(const struct api_request *request,
 				 unsigned int status,
 				 const struct volume_id *id);
+enum MHD_Result api_reply_host(const struct api_request *request,
+			       const struct host_id *id);
 enum MHD_Result api_refuse(struct MHD_Connection *connection,
 			   unsigned int status, struct MHD_Response *error);
 enum MHD_Result api_refuse_name(const struct api_request *request);
+enum MHD_Result api_refuse_host(const struct api_request *request);
 struct MHD_Response *api_error(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
 

@@ -26,6 +26,7 @@ void store_release(struct store *store)
 		return;
 	reload_exit(&store->reload);
 	free(store->group);
+	free(store->entries);
 	free(store->frames);
 	free(store->next.frames);
 	free(store);
@@ -45,10 +46,11 @@ static struct store *store_new(size_t volumes_max, struct loop *loop)
 	store_group_init(store);
 	store_swap_init(store);
 	store->group = calloc(RECORD_GROUP_MAX, sizeof(*store->group));
+	store->entries = calloc(RECORD_GROUP_MAX, sizeof(*store->entries));
 	store->frames = calloc(RECORD_GROUP_MAX, RECORD_FRAME_SIZE);
 	store->next.frames = calloc(STORE_SLICE, RECORD_FRAME_SIZE);
-	if (!store->group || !store->frames || !store->next.frames ||
-	    reload_init(&store->reload, volumes_max)) {
+	if (!store->group || !store->entries || !store->frames ||
+	    !store->next.frames || reload_init(&store->reload, volumes_max)) {
 		store_release(store);
 		return NULL;
 	}

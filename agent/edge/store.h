@@ -9,17 +9,23 @@
  * DIR/log      frames of record.h, spare space zeroed ahead; judged by the
  *              rules of reload.h
  * DIR/log.new  the next log while it is made; removed when left over
+ * DIR/id       the store's id in hex, written once the first log is durable:
+ *              a folder that has it and not that log is no new store
  *
  * Order: store_open() reloads everything, and makes what it adopted durable,
  * before it returns. store_commit() makes one group durable with one write
- * and one fdatasync; one group is in flight at a time. A second after the
- * last one a marker frame says that it was synced. After a failed or short
- * write or a failed fdatasync the store is closed for good: every later
- * commit is -EROFS, nothing is written any more and no fsync is tried again,
- * for after the first failure its success would mean nothing.
+ * that syncs its own bytes, and what of the file it takes to read them again
+ * (RWF_DSYNC). An fdatasync of the whole log would do no more: one group is
+ * in flight at a time, and whatever lies before it (spare space, copies of a
+ * compaction, what a reload adopted) was synced before a group was written.
+ * A second after the last group a marker frame says that it was synced.
+ * After a failed or short write, and a sync that fails is a failed write, the
+ * store is closed for good: every later commit is -EROFS, nothing is written
+ * any more and no sync is tried again, for after the first failure its
+ * success would mean nothing.
  *
  * How long a commit takes: no group waits for company. It waits for its own
- * write and fdatasync, behind a marker's at most, and at the switch of logs
+ * write, behind a marker's at most, and at the switch of logs
  * for two groups' worth of copying, two fdatasyncs, a rename and an fsync.
  *
  * A log three quarters full is replaced by one of the newest records while
@@ -51,7 +57,7 @@ struct store_config {
 /*
  * Gives an open, locked, reloaded store. -EBUSY: the sentence names the pid
  * that holds it. -EBADMSG: damage that no volume can be blamed for, with its
- * offset. -EPROTONOSUPPORT: a later format. -ENOSPC: more volumes than
+ * offset; the log is gone, or is another store's. -EPROTONOSUPPORT: a later format. -ENOSPC: more volumes than
  * volumes_max. Borrows the loop, which lives until store_close().
  */
 int store_open(const struct store_config *config, struct loop *loop,
@@ -82,8 +88,8 @@ size_t store_skips(const struct store *store, const struct store_skip **ret);
  * Makes the group durable; done(op, res) follows on the loop: 0, or the
  * negative errno after which the store is closed for good. -EBUSY while one
  * is in flight, -EINVAL for an empty or oversize group, two records of one
- * volume, an invalid record or a write_seq that does not rise, -ENOSPC for
- * one volume too many; these change nothing that is served or durable.
+ * volume, an invalid record, a write_seq that does not rise or a line that
+ * goes down, -ENOSPC for one volume too many; these change nothing that is served or durable.
  * -EROFS: closed for good before; any other errno: closed for good now.
  * Borrows the records for the call only.
  */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Group commit: one write linked with one fdatasync on the loop, one such
- * pair in flight, and the marker that follows at an idle moment. Must never
- * know what a record decides.
+ * Group commit: one write on the loop that syncs what it writes, one such in
+ * flight, and the marker that follows at an idle moment. Must never know what
+ * a record decides.
  */
 #include "store.h"
 #include "store_state.h"
@@ -17,7 +17,7 @@ static void on_timer(struct loop_op *op, int res);
 
 bool store_group_flies(const struct store *store)
 {
-	return store->write_op.in_flight || store->sync_op.in_flight;
+	return store->write_op.in_flight;
 }
 
 bool store_group_is_held(const struct store *store)
@@ -36,7 +36,8 @@ void store_group_arm(struct store *store)
 /* --- what a caller gives --------------------------------------------------- */
 
 /* The entry is made at once, so that what is synced has its place. */
-static int check_one(struct store *store, const struct record *record)
+static int check_one(struct store *store, const struct record *record,
+		     struct record_entry **ret)
 {
 	struct record_entry *entry;
 
@@ -46,9 +47,11 @@ static int check_one(struct store *store, const struct record *record)
 	if (!entry)
 		return -ENOSPC;
 	if (entry->group == store->group_count ||
-	    record->write_seq <= entry->record.write_seq)
+	    record->write_seq <= entry->record.write_seq ||
+	    record_entry_goes_down(entry, record))
 		return -EINVAL;
 	entry->group = store->group_count;
+	*ret = entry;
 	return 0;
 }
 
@@ -59,7 +62,7 @@ static int take_group(struct store *store, const struct record *records,
 		return -EINVAL;
 	store->group_count++;
 	for (size_t i = 0; i < nr; i++) {
-		int ret = check_one(store, &records[i]);
+		int ret = check_one(store, &records[i], &store->entries[i]);
 
 		if (ret)
 			return ret;
@@ -91,14 +94,10 @@ static void apply(struct store *store)
 {
 	for (size_t i = 0; i < store->nr_group; i++) {
 		const struct record *record = &store->group[i];
-		struct record_entry *entry =
-			record_table_take(store->reload.table, &record->volume);
+		struct record_entry *entry = store->entries[i];
 
-		assert(entry);
 		assert(record->write_seq > entry->record.write_seq);
-		entry->record = *record;
-		entry->log_seq = store->next_seq + i;
-		entry->damaged = false;
+		record_entry_put(entry, record, store->next_seq + i);
 		store_compact_changed(store, entry);
 	}
 	store->next_seq += store->nr_group;
@@ -115,13 +114,12 @@ static int fly(struct store *store, const struct record *records, size_t nr)
 
 	encode(store, records, nr);
 	store->nr_flying = nr;
-	loop_reserve(store->loop, 2);
 	sqe = loop_sqe(store->loop, &store->write_op);
 	io_uring_prep_write(sqe, store->log_fd, store->frames,
 			    (unsigned int)(nr * RECORD_FRAME_SIZE), offset);
-	sqe->flags |= IOSQE_IO_LINK;
-	sqe = loop_sqe(store->loop, &store->sync_op);
-	io_uring_prep_fsync(sqe, store->log_fd, IORING_FSYNC_DATASYNC);
+	sqe->rw_flags = RWF_DSYNC;
+	/* It waits for the disk on any file system: never on the loop. */
+	sqe->flags |= IOSQE_ASYNC;
 	if (store_group_flies(store))
 		return 0;
 	/* The loop ends and takes nothing any more. */
@@ -159,20 +157,17 @@ static void tell(struct store *store, int error)
 	op->done(op, error);
 }
 
-static int result(const struct store *store)
+/* A sync that failed is told instead of the bytes that were written. */
+static int error_of(const struct store *store, int res)
 {
-	if (store->write_res < 0)
-		return store->write_res;
-	if ((size_t)store->write_res != store->nr_flying * RECORD_FRAME_SIZE)
-		return -EIO;
-	return store->sync_res;
+	if (res < 0)
+		return res;
+	return (size_t)res == store->nr_flying * RECORD_FRAME_SIZE ? 0 : -EIO;
 }
 
 /* The last thing that each way does is tell(), whose callee may commit. */
-static void finish(struct store *store)
+static void finish(struct store *store, int error)
 {
-	int error = result(store);
-
 	if (store->ended) {
 		store_release(store);
 		return;
@@ -216,18 +211,7 @@ static void on_write(struct loop_op *op, int res)
 {
 	struct store *store = loop_container(op, struct store, write_op);
 
-	store->write_res = res;
-	if (!store_group_flies(store))
-		finish(store);
-}
-
-static void on_sync(struct loop_op *op, int res)
-{
-	struct store *store = loop_container(op, struct store, sync_op);
-
-	store->sync_res = res;
-	if (!store_group_flies(store))
-		finish(store);
+	finish(store, error_of(store, res));
 }
 
 /* A log without room for it has a new one made, which says that all of the
@@ -266,7 +250,6 @@ static void on_timer(struct loop_op *op, int res)
 void store_group_init(struct store *store)
 {
 	store->write_op.done = on_write;
-	store->sync_op.done = on_sync;
 	store->timer.done = on_timer;
 	store->idle_since = clock_now().v;
 }

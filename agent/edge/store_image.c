@@ -15,9 +15,6 @@
 
 #include "store_state.h"
 
-#define LOG_NAME	"log"
-#define LOG_NEW_NAME	"log.new"
-
 #define SLICE_BYTES	((size_t)1 << 20)	/* of one system call */
 
 /* --- composing ------------------------------------------------------------ */
@@ -97,7 +94,7 @@ static int write_all(int fd, const uint8_t *from, size_t len)
 
 static int fill_new(int dir_fd, const struct store_image *image)
 {
-	int fd = openat(dir_fd, LOG_NEW_NAME,
+	int fd = openat(dir_fd, STORE_LOG_NEW_NAME,
 			O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	int ret;
 
@@ -117,10 +114,11 @@ static int make_log(int dir_fd, const struct store_image *image)
 {
 	int ret = fill_new(dir_fd, image);
 
-	if (ret == 0 && renameat(dir_fd, LOG_NEW_NAME, dir_fd, LOG_NAME))
+	if (ret == 0 &&
+	    renameat(dir_fd, STORE_LOG_NEW_NAME, dir_fd, STORE_LOG_NAME))
 		ret = -errno;
 	if (ret)
-		unlinkat(dir_fd, LOG_NEW_NAME, 0);
+		unlinkat(dir_fd, STORE_LOG_NEW_NAME, 0);
 	else if (fsync(dir_fd))
 		ret = -errno;
 	return ret;
@@ -128,7 +126,8 @@ static int make_log(int dir_fd, const struct store_image *image)
 
 static bool has_log(int dir_fd)
 {
-	return faccessat(dir_fd, LOG_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+	return faccessat(dir_fd, STORE_LOG_NAME, F_OK, AT_SYMLINK_NOFOLLOW) ==
+		       0 ||
 	       errno != ENOENT;
 }
 
@@ -151,6 +150,47 @@ static int refuse_existing(const char *dir, struct err *err)
 	return has ? refuse_log(dir, err) : 0;
 }
 
+/* That store's log was lost: it may be put back, and no other one. */
+static int refuse_other_id(int dir_fd, const char *dir,
+			   const struct store_id *store, struct err *err)
+{
+	struct store_id named;
+	char text[STORE_ID_TEXT_SIZE];
+	int ret = store_id_read(dir_fd, &named);
+
+	if (ret == -ENOENT || (ret == 0 && store_id_equal(&named, store)))
+		return 0;
+	if (ret)
+		return err_set(err, ret, "%s/%s: not read: %s", dir,
+			       STORE_ID_NAME, strerror(-ret));
+	store_id_print(&named, text);
+	return err_set(err, -EEXIST, "%s is the folder of another store, %s",
+		       dir, text);
+}
+
+static int make_store(int dir_fd, const char *dir,
+		      const struct store_image *image, struct err *err)
+{
+	struct record opening;
+	struct record_frame at;
+	int ret;
+
+	if (has_log(dir_fd))
+		return refuse_log(dir, err);
+	if (record_decode(image->bytes, &opening, &at) != RECORD_OK)
+		return err_set(err, -EBADMSG,
+			       "no log is made without its opening frame");
+	ret = refuse_other_id(dir_fd, dir, &at.store, err);
+	if (ret)
+		return ret;
+	ret = make_log(dir_fd, image);
+	if (ret == 0)
+		ret = store_id_write(dir_fd, &at.store);
+	return ret ? err_set(err, ret, "%s/%s: not written: %s", dir,
+			     STORE_LOG_NAME, strerror(-ret)) :
+		     0;
+}
+
 int store_image_write(const char *dir, const struct store_image *image,
 		      struct err *err)
 {
@@ -160,14 +200,8 @@ int store_image_write(const char *dir, const struct store_image *image,
 	if (ret)
 		return ret;
 	ret = store_lock(&owner, dir, err);
-	if (ret == 0 && has_log(owner.dir_fd))
-		ret = refuse_log(dir, err);
-	if (ret == 0) {
-		ret = make_log(owner.dir_fd, image);
-		if (ret)
-			err_set(err, ret, "%s/%s: not written: %s", dir,
-				LOG_NAME, strerror(-ret));
-	}
+	if (ret == 0)
+		ret = make_store(owner.dir_fd, dir, image, err);
 	if (owner.lock_fd >= 0)
 		close(owner.lock_fd);
 	if (owner.dir_fd >= 0)

@@ -14,6 +14,8 @@ struct store_image {
 	uint8_t *bytes;		/* owned; frames as they lie in the file */
 	size_t nr_frames;
 	size_t nr_extra;	/* bytes after the last whole frame: damage */
+	struct store_id named;	/* what DIR/id says; none: there is no such
+				 * file, or only an image */
 };
 
 /*
@@ -48,7 +50,7 @@ void store_image_put_damaged(struct store_image_new *new,
 struct store_image store_image_end(struct store_image_new *new);
 
 /* Durable when it returns 0. DIR is made 0700 if absent; -EEXIST if it has a
- * log, -EBUSY if a process holds its lock. */
+ * log or is another store's folder, -EBUSY if a process holds its lock. */
 int store_image_write(const char *dir, const struct store_image *image,
 		      struct err *err);
 

@@ -13,7 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LOG_NAME	"log"
+#include "store_state.h"
+
 #define SLICE_BYTES	((size_t)1 << 20)	/* of one system call */
 
 /* What lies above the last synced frame while a group is written: that group
@@ -238,18 +239,20 @@ int store_image_read(const char *dir, struct store_image *ret, struct err *err)
 	if (dir_fd < 0)
 		return err_set(err, -errno, "%s: not opened: %s", dir,
 			       strerror(errno));
-	r.fd = openat(dir_fd, LOG_NAME, O_RDONLY | O_CLOEXEC);
+	r.fd = openat(dir_fd, STORE_LOG_NAME, O_RDONLY | O_CLOEXEC);
 	error = r.fd < 0 ? -errno : 0;
+	/* A file that says nothing sound stands in nobody's way here. */
+	store_id_read(dir_fd, &r.image.named);
 	close(dir_fd);
 	if (error)
 		return err_set(err, error, "%s/%s: not opened: %s", dir,
-			       LOG_NAME, strerror(-error));
+			       STORE_LOG_NAME, strerror(-error));
 	error = read_log(&r);
 	close(r.fd);
 	if (error) {
 		store_image_free(&r.image);
-		return err_set(err, error, "%s/%s: not read: %s", dir, LOG_NAME,
-			       strerror(-error));
+		return err_set(err, error, "%s/%s: not read: %s", dir,
+			       STORE_LOG_NAME, strerror(-error));
 	}
 	*ret = r.image;
 	return 0;

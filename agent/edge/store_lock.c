@@ -45,10 +45,11 @@ static int open_dir(struct store *store, const char *dir, struct err *err)
 	if (store->dir_fd < 0)
 		return err_set(err, -errno, "%s: not opened: %s", dir,
 			       strerror(errno));
-	if (!made)
-		return 0;
+	/* Also a folder that is there already: who made it may have died
+	 * before it could say so to the disk. But for one in a folder that is
+	 * not ours to open: then it was made for us. */
 	ret = sync_parent(store->dir_fd);
-	if (ret)
+	if (ret && (made || ret != -EACCES))
 		return err_set(err, ret, "%s: its parent is not synced: %s",
 			       dir, strerror(-ret));
 	return 0;

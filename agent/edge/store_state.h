@@ -3,8 +3,8 @@
  * What the files of the store share: its state and the doors between
  * store.c (life), store_group.c (commits on the loop), store_log.c (the file
  * at open), store_compact.c (what a next log holds), store_swap.c (its way
- * on the loop), store_file.c (system calls) and store_lock.c. For no other
- * file.
+ * on the loop), store_id.c (whose folder it is), store_file.c (system calls)
+ * and store_lock.c. For no other file.
  */
 #ifndef BFENCE_STORE_STATE_H
 #define BFENCE_STORE_STATE_H
@@ -25,6 +25,8 @@
 
 #define STORE_LOG_NAME		"log"
 #define STORE_LOG_NEW_NAME	"log.new"
+#define STORE_ID_NAME		"id"
+#define STORE_ID_TEXT_SIZE	(2 * STORE_ID_SIZE + 1)
 
 enum compact_phase {
 	COMPACT_IDLE,
@@ -89,6 +91,7 @@ struct store {
 
 	/* The caller's group, from store_commit() until done(). */
 	struct record *group;
+	struct record_entry **entries;	/* of its volumes */
 	size_t nr_group;
 	uint64_t group_count;
 	struct loop_op *waiter;
@@ -98,10 +101,7 @@ struct store {
 	uint8_t *frames;		/* RECORD_GROUP_MAX of them */
 	size_t nr_flying;		/* frames of the write in flight */
 	bool marker_flies;		/* it is the marker, not the group */
-	int write_res;
-	int sync_res;
 	struct loop_op write_op;
-	struct loop_op sync_op;
 	struct loop_op timer;
 	uint64_t idle_since;		/* ms */
 
@@ -120,6 +120,14 @@ int store_file_sync_data(int fd);
 void store_file_close(int *fd);
 /* No such name is fine. */
 int store_file_remove(int dir_fd, const char *name);
+
+/* --- store_id.c ----------------------------------------------------------- */
+
+/* -ENOENT: the folder has no id yet; -EBADMSG: what it has is none. */
+int store_id_read(int dir_fd, struct store_id *ret);
+/* Once the log is durable. Durable itself when it returns 0. */
+int store_id_write(int dir_fd, const struct store_id *id);
+void store_id_print(const struct store_id *id, char ret[STORE_ID_TEXT_SIZE]);
 
 /* --- store_lock.c --------------------------------------------------------- */
 

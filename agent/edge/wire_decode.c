@@ -223,6 +223,16 @@ static int ack_get(const Bfence__V1__Ack *w, struct ack *ret)
 	return !ret->error && !ret->proof.boot.s[0] ? -EBADMSG : 0;
 }
 
+static int sync_slot_get(const Bfence__V1__SyncSlot *w, struct sync *ret,
+			 size_t i)
+{
+	/* One that is to be left as it is. */
+	if (*w->replica == '\0')
+		return volume_id_parse(w->volume, &ret->slots[i].volume);
+	return slot_get(w->volume, w->replica, &ret->slots[i].volume,
+			&ret->slots[i].replica);
+}
+
 static int sync_get(const Bfence__V1__Sync *w, struct sync *ret)
 {
 	if (w->n_slots > MESSAGE_SLOTS_MAX || w->incarnation == 0)
@@ -233,8 +243,7 @@ static int sync_get(const Bfence__V1__Sync *w, struct sync *ret)
 	ret->incarnation = w->incarnation;
 	ret->nr_slots = (uint32_t)w->n_slots;
 	for (size_t i = 0; i < w->n_slots; i++)
-		if (slot_get(w->slots[i]->volume, w->slots[i]->replica,
-			     &ret->slots[i].volume, &ret->slots[i].replica))
+		if (sync_slot_get(w->slots[i], ret, i))
 			return -EBADMSG;
 	return 0;
 }

@@ -22,6 +22,22 @@ static void refuse_extra(struct judged *j)
 	j->refusal = -EBADMSG;
 }
 
+static bool is_foreign(const struct judged *j)
+{
+	return !store_id_is_none(&j->image.named) &&
+	       !store_id_equal(&j->image.named, &j->reload.store);
+}
+
+static void refuse_foreign(struct judged *j)
+{
+	struct reload *r = &j->reload;
+
+	r->bad_offset = 0;
+	snprintf(r->bad_reason, sizeof(r->bad_reason),
+		 "frame of a foreign store: the id beside the log is another");
+	j->refusal = -EBADMSG;
+}
+
 int judged_init(struct judged *ret, struct store_image *image)
 {
 	int error;
@@ -39,6 +55,8 @@ int judged_init(struct judged *ret, struct store_image *image)
 	else
 		ret->refusal = reload_judge(&ret->reload, ret->image.bytes,
 					    ret->image.nr_frames);
+	if (!ret->refusal && is_foreign(ret))
+		refuse_foreign(ret);
 	return 0;
 }
 

@@ -385,9 +385,9 @@ void disk_truncate(struct disk *disk, uint32_t file, uint64_t size)
 
 /* --- durable ---------------------------------------------------------------- */
 
-static void sync_file(struct inode *inode)
+static void sync_sectors(struct inode *inode, size_t from, size_t to)
 {
-	for (size_t i = 0; i < inode->nr_sectors; i++) {
+	for (size_t i = from; i < to; i++) {
 		struct sector *s = &inode->sectors[i];
 
 		if (!s->dirty)
@@ -396,24 +396,24 @@ static void sync_file(struct inode *inode)
 		s->dirty = false;
 		s->has_between = false;
 	}
+}
+
+static void sync_file(struct inode *inode)
+{
+	sync_sectors(inode, 0, inode->nr_sectors);
 	inode->size_durable = inode->size;
 }
 
-/* The transaction that made a folder also holds its name. */
-static void sync_own_name(struct disk *disk, uint32_t at)
+void disk_sync_range(struct disk *disk, uint32_t file, size_t len,
+		     uint64_t offset)
 {
-	struct inode *parent = &disk->inodes[disk->inodes[at].parent];
-	unsigned int left = 0;
+	struct inode *inode = file_at(disk, file);
 
-	for (unsigned int i = 0; i < parent->nr_changes; i++) {
-		const struct change c = parent->changes[i];
-
-		if (c.kind == CHANGE_LINK && c.inode == at)
-			apply_change(&parent->names_durable, &c);
-		else
-			parent->changes[left++] = c;
-	}
-	parent->nr_changes = left;
+	sync_sectors(inode, offset / SECTOR_SIZE,
+		     (offset + len + SECTOR_SIZE - 1) / SECTOR_SIZE);
+	if (inode->size_durable < offset + len)
+		inode->size_durable = offset + len;
+	disk->nr_changed++;
 }
 
 void disk_sync(struct disk *disk, uint32_t at)
@@ -428,8 +428,6 @@ void disk_sync(struct disk *disk, uint32_t at)
 	}
 	inode->names_durable = inode->names;
 	inode->nr_changes = 0;
-	if (!disk->strict_parents)
-		sync_own_name(disk, at);
 }
 
 void disk_sync_all(struct disk *disk)

@@ -76,9 +76,6 @@ struct inode {
 struct disk {
 	struct inode inodes[DISK_INODES];
 	uint64_t nr_changed;	/* counts every change of anything */
-	/* A new folder's own name waits for the fsync() of its parent, as
-	 * POSIX has it. Else it is durable with the folder, as in a journal. */
-	bool strict_parents;
 };
 
 struct disk *disk_new(void);
@@ -102,6 +99,9 @@ void disk_truncate(struct disk *disk, uint32_t file, uint64_t size);
 /* A file or a folder. */
 void disk_sync(struct disk *disk, uint32_t inode);
 void disk_sync_all(struct disk *disk);
+/* Of a file, and what of it is needed to read those bytes again. */
+void disk_sync_range(struct disk *disk, uint32_t file, size_t len,
+		     uint64_t offset);
 /* As Linux does when a write-back fails: what was dirty counts as clean and
  * is not on the disk, but for a part of it that the seed decides. */
 void disk_sync_fails(struct disk *disk, uint32_t file, uint64_t seed);

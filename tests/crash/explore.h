@@ -19,7 +19,6 @@ struct findings {
 	unsigned long nr_same;		/* had been judged before */
 	unsigned long nr_random;	/* of the subsets: drawn */
 	unsigned long nr_torn;		/* of the images: with a torn sector */
-	unsigned long nr_torn_damage;	/* refused or quarantined for it */
 	unsigned long nr_faults;	/* runs with a fault */
 	unsigned long nr_closed;	/* of them: an error, and all refused after */
 	char failure[1024];		/* the first one; empty: none */
@@ -35,10 +34,6 @@ struct run {
 	scenario *steps;
 	int (*tool)(struct expect *expect);
 	uint64_t order;		/* of the loop */
-	/* Stricter than design and disks: no part of a sector is ever written
-	 * alone, and a journal keeps a folder's name with the folder. */
-	bool torn_is_no_damage;
-	bool strict_parents;
 	struct lies lies;
 };
 

@@ -177,7 +177,7 @@ static void describe(const struct record *record, char *text, size_t size)
 	}
 }
 
-static bool judge_one(struct keeper *k, struct promise *p, bool torn, char *why,
+static bool judge_one(struct keeper *k, struct promise *p, char *why,
 		      size_t size)
 {
 	struct record room;
@@ -185,8 +185,7 @@ static bool judge_one(struct keeper *k, struct promise *p, bool torn, char *why,
 	bool quarantined = is_quarantined(k, &p->volume);
 	char texts[3][64];
 
-	if (quarantined && served->kind == RECORD_UNSPEC &&
-	    (p->is_damaged || (torn && p->asked.kind != RECORD_UNSPEC)))
+	if (quarantined && served->kind == RECORD_UNSPEC && p->is_damaged)
 		return true;
 	if (!quarantined && records_agree(served, &p->kept) && !(p->is_damaged))
 		return true;
@@ -205,11 +204,11 @@ static bool judge_one(struct keeper *k, struct promise *p, bool torn, char *why,
 	return false;
 }
 
-static bool judge_strangers(struct keeper *k, bool torn, char *why, size_t size)
+static bool judge_strangers(struct keeper *k, char *why, size_t size)
 {
 	const struct record *record;
 	const struct store_skip *skips;
-	bool had_damage = torn || k->expect->had_damage;
+	bool had_damage = k->expect->had_damage;
 	size_t nr;
 
 	for (size_t at = 0; (record = store_next_record(k->store, &at));) {
@@ -297,7 +296,7 @@ static bool is_empty(const struct keeper *k)
 	       store_incarnation(k->store).kind == RECORD_UNSPEC;
 }
 
-bool keeper_judge(struct keeper *k, bool torn, char *why, size_t size)
+bool keeper_judge(struct keeper *k, char *why, size_t size)
 {
 	struct store_id id = store_identity(k->store);
 
@@ -314,11 +313,11 @@ bool keeper_judge(struct keeper *k, bool torn, char *why, size_t size)
 		return false;
 	}
 	for (unsigned int i = 0; i < k->expect->nr; i++)
-		if (!judge_one(k, &k->expect->promises[i], torn, why, size))
+		if (!judge_one(k, &k->expect->promises[i], why, size))
 			return false;
-	if (!judge_strangers(k, torn, why, size))
+	if (!judge_strangers(k, why, size))
 		return false;
-	if (!torn && !judge_lines(k, why, size))
+	if (!judge_lines(k, why, size))
 		return false;
 	see(k);
 	return true;

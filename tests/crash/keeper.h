@@ -57,11 +57,9 @@ uint64_t expect_hash(const struct expect *expect);
 void expect_damage(struct expect *expect, const char *volume);
 
 /*
- * Whether the store serves what it promised: 0, or why not. Torn: the last
- * group has a torn sector, which may count as damage of its volume.
- * Then the expectation is what was served: it has been seen.
+ * Whether the store serves what it promised, or why not. Then the expectation is what was served: it has been seen.
  */
-bool keeper_judge(struct keeper *k, bool torn, char *why, size_t size);
+bool keeper_judge(struct keeper *k, char *why, size_t size);
 
 /* Where a volume is in the publisher, or a negative errno. */
 int keeper_find(const struct keeper *k, int volume);

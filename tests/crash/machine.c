@@ -246,11 +246,8 @@ static bool has_name(uint32_t inode, const char *name)
 	return false;
 }
 
-int machine_sync(int fd, bool data_only)
+static int may_sync(uint32_t inode)
 {
-	uint32_t inode = inode_of(fd);
-	bool is_folder = the_disk()->inodes[inode].is_folder;
-
 	point();
 	if (machine.running->sync_failed & 1u << inode)
 		machine.nr_retried_syncs++;
@@ -258,6 +255,27 @@ int machine_sync(int fd, bool data_only)
 		return fail_sync(inode, 0);
 	if (fails(FAULT_SYNC_PART))
 		return fail_sync(inode, machine.fault_at);
+	return 0;
+}
+
+int machine_sync_range(int fd, size_t len, uint64_t offset)
+{
+	uint32_t inode = inode_of(fd);
+	int ret = may_sync(inode);
+
+	if (ret == 0)
+		disk_sync_range(the_disk(), inode, len, offset);
+	return ret;
+}
+
+int machine_sync(int fd, bool data_only)
+{
+	uint32_t inode = inode_of(fd);
+	bool is_folder = the_disk()->inodes[inode].is_folder;
+	int ret = may_sync(inode);
+
+	if (ret)
+		return ret;
 	if ((data_only && machine.lies.fdatasync) ||
 	    (machine.lies.sync_new && has_name(inode, "log.new")) ||
 	    (is_folder && machine.lies.fsync_folder))

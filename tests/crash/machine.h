@@ -57,7 +57,7 @@ struct lies {
 	bool fdatasync;		/* the system call does nothing */
 	bool sync_new;		/* of a log without its name does nothing */
 	bool fsync_folder;
-	bool ring_sync;		/* IORING_OP_FSYNC does nothing */
+	bool ring_sync;		/* nothing that the ring does is synced */
 	bool ring_early;	/* it answers first and works later */
 	bool links;		/* linked ops are started at once, last first */
 	bool write;		/* it answers and is lost */
@@ -88,6 +88,8 @@ int machine_open(int folder_fd, const char *path, int flags);
 int machine_close(int fd);
 int machine_write(int fd, const void *from, size_t len, uint64_t offset);
 int machine_sync(int fd, bool data_only);
+/* What a write with RWF_DSYNC does once its bytes are in the cache. */
+int machine_sync_range(int fd, size_t len, uint64_t offset);
 int machine_rename(int from_fd, const char *from, int to_fd, const char *to);
 int machine_unlink(int folder_fd, const char *name);
 int machine_allocate(int fd, uint64_t offset, uint64_t len);

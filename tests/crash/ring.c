@@ -163,14 +163,29 @@ static int do_sync(struct loop *loop, const struct io_uring_sqe *sqe)
 	return machine_sync(sqe->fd, sqe->fsync_flags & IORING_FSYNC_DATASYNC);
 }
 
+/* With RWF_DSYNC: the result tells of both, a failed sync alone. */
+static int do_write(struct loop *loop, const struct io_uring_sqe *sqe)
+{
+	int n = machine_write(sqe->fd, pointer(sqe->addr), sqe->len, sqe->off);
+	int ret;
+
+	if (n <= 0 || !(sqe->rw_flags & RWF_DSYNC) || machine.lies.ring_sync)
+		return n;
+	if (machine.lies.ring_early) {
+		loop->owed_sync = sqe->fd;
+		return n;
+	}
+	ret = machine_sync_range(sqe->fd, (size_t)n, sqe->off);
+	return ret ? ret : n;
+}
+
 static int do_op(struct loop *loop, const struct io_uring_sqe *sqe)
 {
 	switch (sqe->opcode) {
 	case IORING_OP_NOP:
 		return 0;
 	case IORING_OP_WRITE:
-		return machine_write(sqe->fd, pointer(sqe->addr), sqe->len,
-				     sqe->off);
+		return do_write(loop, sqe);
 	case IORING_OP_FSYNC:
 		return do_sync(loop, sqe);
 	case IORING_OP_RENAMEAT:

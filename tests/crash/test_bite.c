@@ -96,8 +96,8 @@ static void acknowledgement_before_the_sync(void **state)
 static void sync_that_overtakes_its_write(void **state)
 {
 	const struct run run = { .name = "links are ignored",
-				 .disk = log_of_64,
-				 .steps = mint_alone_and_in_groups,
+				 .disk = log_nearly_full,
+				 .steps = mint_across_a_compaction,
 				 .lies = { .links = true } };
 
 	(void)state;

@@ -130,36 +130,8 @@ static void marker_that_finds_no_room_compacts(void **state)
 	check(&run);
 }
 
-/* --- stricter than the design asks: not in the ring ------------------------------ */
-
-static void torn_sector_of_the_last_group_is_no_damage(void **state)
+int main(void)
 {
-	const struct run run = { .name = "torn sectors",
-				 .disk = log_of_64,
-				 .steps = mint_alone_and_in_groups,
-				 .torn_is_no_damage = true };
-
-	(void)state;
-	check(&run);
-}
-
-static void name_of_the_folder_is_made_durable_at_each_boot(void **state)
-{
-	const struct run run = { .name = "strict parents",
-				 .steps = raise_and_bind,
-				 .strict_parents = true };
-
-	(void)state;
-	check(&run);
-}
-
-int main(int argc, char **argv)
-{
-	const struct CMUnitTest strict[] = {
-		cmocka_unit_test(torn_sector_of_the_last_group_is_no_damage),
-		cmocka_unit_test(
-			name_of_the_folder_is_made_durable_at_each_boot),
-	};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(first_boot_and_first_mint),
 		cmocka_unit_test(mints_alone_and_in_groups),
@@ -174,7 +146,5 @@ int main(int argc, char **argv)
 		cmocka_unit_test(marker_that_finds_no_room_compacts),
 	};
 
-	if (argc > 1 && strcmp(argv[1], "strict") == 0)
-		return cmocka_run_group_tests(strict, NULL, NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -156,6 +156,21 @@ def test_a_cell_is_what_its_tests_are(patterns: list[str], state: str,
     assert (cell.state, list(cell.tests)) == (state, names)
 
 
+def test_a_claim_finds_programs_and_steps_of_any_ring(tmp_path: Path) -> None:
+    program = tmp_path / "test_log"
+    program.write_text("#!/bin/sh\n" + XML + "\n")
+    program.chmod(0o755)
+    folder = tmp_path / "results"
+    run("run.py", "cmocka", "crash", "5", str(program), RESULTS=str(folder))
+    run("run.py", "step", "fuzz", "wire", "5", "true", RESULTS=str(folder))
+    run("run.py", "step", "fuzz", "ask", "5", "false", RESULTS=str(folder))
+    found = [result for name in results.rings_of(folder)
+             for result in results.read_ring(folder, name)]
+    assert evidence.cell_of(["crash:log.*"], found).tests == {"crash:log.a": "passed"}
+    assert evidence.cell_of(["fuzz:fuzz.wire"], found).state == "ok"
+    assert evidence.cell_of(["fuzz:fuzz.*"], found).state == "FAIL"
+
+
 def test_every_claim_has_its_row() -> None:
     claims = evidence.read_claims(evidence.CLAIMS.read_text(), [])
     assert len({claim.title for claim in claims}) == len(evidence.IDS)

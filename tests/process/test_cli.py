@@ -43,10 +43,10 @@ VOLUME = {
 UNBOUND = {"volume": "v2", "guard": "quorum", "state": "unbound",
            "slots": [], "evidence": []}
 HOSTS = [
-    {"host": "h1", "connected": False, "fresh": False, "lease_left_ms": 0,
-     "slots": 2, "primaries": 0},
+    {"host": "h1", "connected": False, "fresh": False, "drained": True,
+     "lease_left_ms": 0, "slots": 2, "primaries": 0},
     {"host": "h2", "connected": True, "boot_id": "b-2", "fresh": True,
-     "lease_left_ms": 5210, "slots": 2, "primaries": 1, "last_heard_ms": 740},
+     "drained": False, "lease_left_ms": 5210, "slots": 2, "primaries": 1, "last_heard_ms": 740},
 ]
 STATUS = {"store_id": "s-1", "incarnation": 9, "uptime_ms": 61000,
           "volumes": 2, "hosts": 3, "hosts_connected": 2, "reloaded": 2,
@@ -174,7 +174,8 @@ def test_help_lists_every_verb_on_stdout():
     for verb in ("show", "monitor", "attach", "detach", "fence", "open",
                  "close", "lease", "cluster status", "volume list",
                  "volume show", "volume create", "volume delete",
-                 "volume recover", "host list"):
+                 "volume recover", "volume reassign", "host list",
+                 "host show", "host drain", "host undrain"):
         assert f"\n  {verb} " in done.stdout
         help_of_verb = run(*verb.split(), "--help")
         assert help_of_verb.returncode == 0
@@ -232,9 +233,48 @@ def test_volume_show_has_fields_slots_and_evidence(master):
 def test_host_list_is_a_table(master):
     done = master.run("host", "list")
     assert rows(done.stdout)[1:] == [
-        ["h1", "no", "no", "0", "ms", "2", "0", "-", "-"],
-        ["h2", "yes", "yes", "5.210", "s", "2", "1", "740", "ms", "b-2"],
+        ["h1", "no", "no", "yes", "0", "ms", "2", "0", "-", "-"],
+        ["h2", "yes", "yes", "no", "5.210", "s", "2", "1", "740", "ms", "b-2"],
     ]
+
+
+def test_a_reassign_says_only_what_was_given(master):
+    path = "/v1/volumes/v1/reassign"
+    master.will_answer("POST", path, 200, VOLUME)
+    for words, body in (
+            ([], {"force": False}),
+            (["--to", "h2", "--expect", "4.2"],
+             {"to": "h2", "expect": "4.2", "force": False}),
+            (["--to", "h2", "--force"], {"to": "h2", "force": True})):
+        done = master.run("volume", "reassign", "v1", *words)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert ["primary_host", "h2"] in rows(done.stdout)
+        assert master.server.asked[-1] == \
+            ("POST", path, "application/json", body)
+
+
+def test_a_reassign_that_is_refused_says_why(master):
+    master.will_answer("POST", "/v1/volumes/v1/reassign", 409,
+                       {"error": "volume v1: host h1 is drained"})
+    done = master.run("volume", "reassign", "v1", "--to", "h1")
+    assert done.returncode == 1
+    assert done.stderr == \
+        "bfence: volume reassign v1: volume v1: host h1 is drained\n"
+
+
+@pytest.mark.parametrize("verb, method, path", [
+    ("show", "GET", "/v1/hosts/h1"),
+    ("drain", "POST", "/v1/hosts/h1/drain"),
+    ("undrain", "POST", "/v1/hosts/h1/undrain"),
+])
+def test_a_host_is_shown_drained_and_undrained(master, verb, method, path):
+    master.will_answer(method, path, 200, HOSTS[0])
+    done = master.run("host", verb, "h1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ["drained", "yes"] in rows(done.stdout)
+    assert master.server.asked[-1][:2] == (method, path)
+    assert master.server.asked[-1][3] is None
+    assert json.loads(master.run("host", verb, "h1", "-j").stdout) == HOSTS[:1]
 
 
 def test_cluster_status_shows_what_was_not_loaded(master):
@@ -443,7 +483,11 @@ def fixture_complete(master, tmp_path):
 @pytest.mark.parametrize("words, offered", [
     (["sh"], ["show"]),
     (["vol"], ["volume"]),
-    (["volume", ""], ["create", "delete", "list", "recover", "show"]),
+    (["volume", ""], ["create", "delete", "list", "reassign", "recover",
+                      "show"]),
+    (["volume", "reassign", "v1", "--to", "h"], ["h1", "h2"]),
+    (["host", ""], ["drain", "list", "show", "undrain"]),
+    (["host", "drain", ""], ["h1", "h2"]),
     (["volume", "delete", ""], ["v1", "v2"]),
     (["volume", "recover", "v1", "h"], ["h1", "h2"]),
     (["fence", "v1", "1.1", "--dr"], ["--drain-ms"]),

@@ -300,6 +300,34 @@ def test_a_volume_that_is_sound_is_not_recovered(running):
     assert "volume v9 is unknown" in sentence_of(done)
 
 
+def test_a_volume_without_a_primary_is_not_reassigned(running):
+    running.create("v1")
+    done = running.bfence("volume", "reassign", "v1", "--to", "h2")
+    assert sentence_of(done) == \
+        "bfence: volume reassign v1: volume v1: there is no primary yet"
+    done = running.bfence("volume", "reassign", "v1", "--to", "h9")
+    assert "host h9 has no slot of it" in sentence_of(done)
+    done = running.bfence("volume", "reassign", "v1", "--expect", "2.1")
+    assert "has no line, the ask expects the line 2.1" in sentence_of(done)
+
+
+def test_a_drain_is_shown_and_ends_with_the_master(running):
+    (host,) = running.objects("host", "drain", "h2")
+    assert (host["host"], host["drained"]) == ("h2", True)
+    drained = {h["host"]: h["drained"]
+               for h in running.objects("host", "list")}
+    assert drained == {"h1": False, "h2": True, "h3": False, "h4": False}
+    (host,) = running.objects("host", "undrain", "h2")
+    assert not host["drained"]
+    running.bfence("host", "drain", "h2")
+    running.stop()
+    running.start()
+    (host,) = running.objects("host", "show", "h2")
+    assert not host["drained"]
+    done = running.bfence("host", "drain", "h9")
+    assert sentence_of(done) == "bfence: host drain h9: host h9 is unknown"
+
+
 # --- ends and starts ---------------------------------------------------------
 
 def test_after_sigkill_the_same_volumes_come_back_and_nothing_is_minted(

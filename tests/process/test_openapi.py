@@ -124,6 +124,23 @@ def test_every_answer_is_as_described(document, stopped):
                        f"/v1/volumes/{name}/recover", json.dumps(body),
                        template=one + "/recover")
         assert got == status
+    for name, body, status in (("v2", {"to": 4}, 400), ("v3", {}, 404),
+                               ("v2", {"force": True}, 409)):
+        got, _ = check(document, stopped, "POST",
+                       f"/v1/volumes/{name}/reassign", json.dumps(body),
+                       template=one + "/reassign")
+        assert got == status
+    check_hosts(document, stopped)
+
+
+def check_hosts(document, master):
+    one = "/v1/hosts/{host}"
+    for name, status in (("h1", 200), ("h9", 404), ("-", 400)):
+        for method, verb in (("GET", ""), ("POST", "/drain"),
+                             ("POST", "/undrain")):
+            got, _ = check(document, master, method, f"/v1/hosts/{name}{verb}",
+                           template=one + verb)
+            assert got == status
 
 
 @pytest.mark.parametrize("name, hosts, status", [
@@ -144,7 +161,7 @@ def test_what_is_not_as_described_is_refused(document, running, name, hosts,
 
 def test_each_path_has_these_methods_and_no_other(document, running):
     for path, operations in document["paths"].items():
-        path = path.format(volume="v1")
+        path = path.format(volume="v1", host="h1")
         for method in ("PUT", "DELETE", "PATCH", "POST"):
             if method.lower() in operations:
                 continue
@@ -161,7 +178,7 @@ def test_every_evidence_and_state_of_the_code_is_described(document):
     schemas = document["components"]["schemas"]
     assert re.findall(r'"(\w+)"', names) == \
         schemas["Evidence"]["properties"]["code"]["enum"]
-    states = re.search(r"state_name\(.*?\n}", (core / "master_status.c")
+    states = re.search(r"\*state_name\(.*?\n}", (core / "master_status.c")
                        .read_text(), re.DOTALL).group()
     assert set(re.findall(r'"(\w+)"', states)) == \
         set(schemas["Volume"]["properties"]["state"]["enum"])

@@ -32,7 +32,8 @@ static struct replica_id replica_named(const char *name)
 {
 	struct replica_id id = { { 0 } };
 
-	assert(replica_id_parse(name, &id) == 0);
+	/* Empty: a slot that is to be left as it is. */
+	assert(!name[0] || replica_id_parse(name, &id) == 0);
 	return id;
 }
 

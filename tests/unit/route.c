@@ -385,6 +385,15 @@ void route_kill_master(struct route *r)
 	master_free(dead);
 }
 
+static void reload(struct route *r, const struct record *record)
+{
+	if (r->damaged && strcmp(record->volume.s, r->damaged) == 0)
+		assert(master_reload_corrupt(r->master, &record->volume,
+					     record->write_seq, now(r)) >= 0);
+	else
+		assert(master_reload(r->master, record, now(r)) >= 0);
+}
+
 void route_start_master(struct route *r)
 {
 	r->config.incarnation++;
@@ -397,8 +406,7 @@ void route_start_master(struct route *r)
 	}
 	for (unsigned int i = 0; i < r->lines.nr; i++)
 		if (is_newest(&r->lines, i))
-			assert(master_reload(r->master, &r->lines.records[i],
-					     now(r)) >= 0);
+			reload(r, &r->lines.records[i]);
 }
 
 struct route *route_start(enum guard guard, uint64_t seed)

@@ -51,6 +51,7 @@ struct route {
 	struct replica_update *replica_updates;	/* one a nested event */
 	unsigned int depth;
 	struct route_log lines;
+	const char *damaged;		/* volume whose record a start finds so */
 	struct route_host hosts[ROUTE_HOSTS];
 	struct route_letter *post;
 	struct message message;		/* the one being delivered */

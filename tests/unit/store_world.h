@@ -144,7 +144,8 @@ static inline int setup(void **state)
 
 static inline int teardown(void **state)
 {
-	static const char *const names[] = { "log", "log.new", "lock" };
+	static const char *const names[] = { "log", "log.new", "lock", "id",
+					     "id.new" };
 	struct fixture *f = *state;
 
 	store_close(f->store);
@@ -213,6 +214,18 @@ static inline void write_file(struct fixture *f, const char *name,
 
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+static inline void read_text(struct fixture *f, const char *name, char *ret,
+			     size_t size)
+{
+	int fd = open(path_of(f, name), O_RDONLY);
+	ssize_t len = read(fd, ret, size - 1);
+
+	assert_true(fd >= 0);
+	assert_true(len >= 0);
+	ret[len] = '\0';
 	close(fd);
 }
 

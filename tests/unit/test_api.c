@@ -133,7 +133,7 @@ static void host_that_was_never_heard_lacks_boot_and_last_heard(void **state)
 	assert_int_equal(json_array_size(hosts), NR_HOSTS);
 	expect_keys(
 		json_array_get(hosts, 0),
-		"host configured connected fresh lease_left_ms slots primaries rogue_claims unknown_claims dropped_reports ");
+		"host configured connected fresh drained lease_left_ms slots primaries rogue_claims unknown_claims dropped_reports ");
 	json_decref(hosts);
 }
 
@@ -374,6 +374,72 @@ static void malformed_recovery_names_the_field_and_the_value(void **state)
 	assert_int_equal(f->nr_asks, 0);
 }
 
+static void reassign_carries_what_it_names(void **state)
+{
+	struct fixture *f = *state;
+
+	add_volume(f, "v1", 4);
+	expect_refusal(f, "POST", "/v1/volumes/v1/reassign",
+		       "{\"to\":\"h3\",\"expect\":\"4.1\",\"force\":true}", 409,
+		       "has the line 4.2, the ask expects the line 4.1");
+	assert_int_equal(f->asked.type, MASTER_REASSIGN);
+	assert_string_equal(f->asked.ask.hosts[0].s, "h3");
+	assert_int_equal(f->asked.ask.expected.epoch, 4);
+	assert_false(f->asked.ask.any_line);
+	assert_true(f->asked.ask.any_data);
+	expect_refusal(f, "POST", "/v1/volumes/v1/reassign", "{}", 409,
+		       "no slot may take over");
+	assert_true(f->asked.ask.any_line);
+	assert_false(f->asked.ask.any_data);
+	assert_string_equal(f->asked.ask.hosts[0].s, "");
+}
+
+static void malformed_reassign_names_the_field_and_the_value(void **state)
+{
+	static const struct {
+		const char *body, *part;
+	} cases[] = {
+		{ "", "body: not JSON" },
+		{ "{\"to\":4}", "to: 4 is not a host name" },
+		{ "{\"to\":\"-\"}", "to: \"-\" is not a host name" },
+		{ "{\"expect\":\"4\"}", "expect: \"4\" is not" },
+		{ "{\"force\":1}", "force: 1 is not true or false" },
+		{ "{\"guard\":\"lease\"}", "body: \"guard\" is not a field" },
+	};
+	struct fixture *f = *state;
+
+	add_volume(f, "v1", 4);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		expect_refusal(f, "POST", "/v1/volumes/v1/reassign",
+			       cases[i].body, 400, cases[i].part);
+	expect_refusal(f, "GET", "/v1/volumes/v1/reassign", "", 405, "POST");
+	expect_refusal(f, "POST", "/v1/hosts/h1/drain", "{}", 400,
+		       "body: this ask has none");
+	expect_refusal(f, "GET", "/v1/hosts/h1/drain", "", 405, "POST");
+	expect_refusal(f, "POST", "/v1/hosts/-/drain", "", 400, "\"-\"");
+	assert_int_equal(f->nr_asks, 0);
+}
+
+static void drain_is_answered_with_the_host(void **state)
+{
+	struct fixture *f = *state;
+	json_t *host;
+	int status;
+
+	host = exchange(f, "POST", "/v1/hosts/h2/drain", "", &status);
+	assert_int_equal(status, 200);
+	assert_true(json_is_true(json_object_get(host, "drained")));
+	json_decref(host);
+	host = get(f, "/v1/hosts/h2");
+	assert_true(json_is_true(json_object_get(host, "drained")));
+	json_decref(host);
+	host = exchange(f, "POST", "/v1/hosts/h2/undrain", "", &status);
+	assert_false(json_is_true(json_object_get(host, "drained")));
+	json_decref(host);
+	expect_refusal(f, "POST", "/v1/hosts/h9/drain", "", 404,
+		       "host h9 is unknown");
+}
+
 static void last_recovery_is_told(void **state)
 {
 	const struct volume_status status = {
@@ -606,6 +672,9 @@ int main(void)
 		TEST(delete_of_another_line_is_409_and_the_line_stays),
 		TEST(recovery_carries_who_asked_and_when),
 		TEST(malformed_recovery_names_the_field_and_the_value),
+		TEST(reassign_carries_what_it_names),
+		TEST(malformed_reassign_names_the_field_and_the_value),
+		TEST(drain_is_answered_with_the_host),
 		cmocka_unit_test(last_recovery_is_told),
 		TEST(write_that_failed_is_503),
 		TEST(table_that_is_full_is_507),

@@ -21,6 +21,7 @@ struct fixture {
 	struct controller controller;
 	struct line line;
 	struct slot_obs obs[REPLICA_SLOTS];
+	struct endpoint at[REPLICA_SLOTS];
 	struct view view;
 };
 
@@ -38,10 +39,11 @@ static int setup(void **state)
 	for (int i = 0; i < REPLICA_SLOTS; i++) {
 		struct slot_view *s = &f.view.slots[i];
 
-		snprintf(f.obs[i].data_addr.s, ADDR_SIZE, "10.0.0.%d:1", i + 1);
-		snprintf(f.obs[i].ctrl_addr.s, ADDR_SIZE, "10.0.0.%d:2", i + 1);
+		snprintf(f.at[i].data_addr.s, ADDR_SIZE, "10.0.0.%d:1", i + 1);
+		snprintf(f.at[i].ctrl_addr.s, ADDR_SIZE, "10.0.0.%d:2", i + 1);
 		s->host = (uint32_t)i;
 		s->obs = &f.obs[i];
+		s->endpoint = &f.at[i];
 		s->covered = true;
 		s->acceptable = true;
 	}
@@ -63,8 +65,8 @@ static void bind_to(struct fixture *f, int slot)
 {
 	f->line.lineage = (struct lineage){ 3, 1 };
 	snprintf(f->line.primary.s, REPLICA_ID_SIZE, "r%d", slot + 1);
-	f->line.data_addr = f->obs[slot].data_addr;
-	f->line.ctrl_addr = f->obs[slot].ctrl_addr;
+	f->line.data_addr = f->at[slot].data_addr;
+	f->line.ctrl_addr = f->at[slot].ctrl_addr;
 	f->view.primary = slot;
 	for (int i = 0; i < REPLICA_SLOTS; i++)
 		f->obs[i].served = f->line.lineage;
@@ -88,7 +90,7 @@ static void assert_decision(struct fixture *f, enum decision_reason reason,
 	if (intent == ASK_NONE)
 		return;
 	assert_int_equal(d.ask.slot, slot);
-	assert_true(addr_equal(&d.ask.data_addr, &f->obs[slot].data_addr));
+	assert_true(addr_equal(&d.ask.data_addr, &f->at[slot].data_addr));
 	assert_int_equal(lineage_cmp(d.ask.expected.lineage, f->line.lineage),
 			 0);
 }
@@ -140,13 +142,13 @@ static void either_address_of_the_primary_brings_a_refresh(void **state)
 	struct fixture *f = *state;
 
 	bind_to(f, 0);
-	snprintf(f->obs[0].data_addr.s, ADDR_SIZE, "10.1.1.1:1");
+	snprintf(f->at[0].data_addr.s, ADDR_SIZE, "10.1.1.1:1");
 	assert_decision(f, DECISION_REFRESH, ASK_REFRESH, 0);
 	bind_to(f, 0);
-	snprintf(f->obs[0].ctrl_addr.s, ADDR_SIZE, "10.1.1.1:2");
+	snprintf(f->at[0].ctrl_addr.s, ADDR_SIZE, "10.1.1.1:2");
 	assert_decision(f, DECISION_REFRESH, ASK_REFRESH, 0);
 	bind_to(f, 0);
-	snprintf(f->obs[1].ctrl_addr.s, ADDR_SIZE, "10.1.1.1:2");
+	snprintf(f->at[1].ctrl_addr.s, ADDR_SIZE, "10.1.1.1:2");
 	assert_decision(f, DECISION_NOTHING, ASK_NONE, 0);
 }
 
@@ -165,6 +167,106 @@ static void failover_takes_the_best_evidence_before_the_load(void **state)
 	f->obs[1].io_errors = 1;
 	controller_count(&f->controller, 1, 2);
 	assert_decision(f, DECISION_FAILOVER, ASK_REASSIGN, 2);
+}
+
+static void failover_goes_to_no_older_data_than_is_known(void **state)
+{
+	struct fixture *f = *state;
+
+	bind_to(f, 0);
+	lose(f, 0);
+	/* r2 is heard and may not; it has what r3 lacks. */
+	f->view.slots[1].acceptable = false;
+	f->obs[2].served = (struct lineage){ 2, 9 };
+	assert_decision(f, DECISION_NO_CANDIDATE, ASK_NONE, 0);
+	/* That it is silent makes it no older. */
+	f->view.slots[1].covered = false;
+	assert_decision(f, DECISION_NO_CANDIDATE, ASK_NONE, 0);
+	/* The lost primary's own data are the price of a failover. */
+	f->obs[1].served = (struct lineage){ 2, 9 };
+	assert_decision(f, DECISION_FAILOVER, ASK_REASSIGN, 2);
+	f->view.slots[1].obs = NULL;
+	assert_decision(f, DECISION_FAILOVER, ASK_REASSIGN, 2);
+}
+
+static void a_drained_host_is_the_last_of_equals(void **state)
+{
+	struct fixture *f = *state;
+
+	f->view.slots[0].drained = true;
+	for (uint32_t v = 1; v < 4; v++)
+		controller_count(&f->controller, v, 1 + v % 2);
+	assert_decision(f, DECISION_PLACEMENT, ASK_BIND, 1);
+	bind_to(f, 2);
+	lose(f, 2);
+	assert_decision(f, DECISION_FAILOVER, ASK_REASSIGN, 1);
+	f->obs[1].served = (struct lineage){ 0 };
+	assert_decision(f, DECISION_FAILOVER, ASK_REASSIGN, 0);
+}
+
+/* --- moves -------------------------------------------------------------------- */
+
+static void a_move_is_refused_for_each_reason(void **state)
+{
+	struct fixture *f = *state;
+	const struct view *v = &f->view;
+
+	assert_int_equal(controller_check_move(v, 1, false), MOVE_NO_LINE);
+	bind_to(f, 0);
+	assert_int_equal(controller_check_move(v, 0, false), MOVE_ALREADY);
+	assert_int_equal(controller_check_move(v, 1, false), MOVE_ALLOWED);
+	f->obs[1].served = (struct lineage){ 2, 1 };
+	assert_int_equal(controller_check_move(v, 1, false), MOVE_BEHIND);
+	assert_int_equal(controller_check_move(v, 1, true), MOVE_ALLOWED);
+	f->view.nr_covered = 1;
+	assert_int_equal(controller_check_move(v, 1, true), MOVE_NO_QUORUM);
+	f->view.slots[1].drained = true;
+	assert_int_equal(controller_check_move(v, 1, true), MOVE_DRAINED);
+	f->view.slots[1].acceptable = false;
+	assert_int_equal(controller_check_move(v, 1, true), MOVE_UNSOUND);
+	f->view.slots[1].covered = false;
+	assert_int_equal(controller_check_move(v, 1, true), MOVE_SILENT);
+	f->view.reasons = EVIDENCE_BIT(EVIDENCE_AUTHORITY_REGRESSED);
+	assert_int_equal(controller_check_move(v, 1, true), MOVE_BLOCKED);
+}
+
+static void a_move_goes_to_the_best_evidence_then_to_the_lightest(void **state)
+{
+	struct fixture *f = *state;
+
+	bind_to(f, 0);
+	controller_count(&f->controller, 1, 1);
+	assert_int_equal(controller_move_target(&f->controller, &f->view), 2);
+	f->obs[2].io_errors = 1;
+	assert_int_equal(controller_move_target(&f->controller, &f->view), 1);
+	f->obs[1].served = (struct lineage){ 0 };
+	assert_int_equal(controller_move_target(&f->controller, &f->view), 2);
+	f->view.slots[2].drained = true;
+	assert_int_equal(controller_move_target(&f->controller, &f->view), -1);
+}
+
+/* Loads 2, 1, 0; the asked one counts where it goes. */
+static void balance_looks_at_the_load_that_will_be(void **state)
+{
+	struct fixture *f = *state;
+	const struct controller *c = &f->controller;
+
+	bind_to(f, 0);
+	controller_count(&f->controller, 0, 0);
+	controller_count(&f->controller, 1, 0);
+	controller_count(&f->controller, 2, 1);
+	assert_int_equal(controller_lighter_slot(c, &f->view, 1), 2);
+	assert_int_equal(controller_lighter_slot(c, &f->view, 2), -1);
+	/* Of two that are lighter, the lightest. */
+	controller_count(&f->controller, 4, 0);
+	assert_int_equal(controller_lighter_slot(c, &f->view, 1), 2);
+	controller_count(&f->controller, 4, INDEX_NONE);
+	/* Another move to host 2 is on its way. */
+	controller_count(&f->controller, 3, 2);
+	assert_int_equal(controller_lighter_slot(c, &f->view, 1), -1);
+	controller_count(&f->controller, 3, INDEX_NONE);
+	f->obs[2].served = (struct lineage){ 0 };
+	assert_int_equal(controller_lighter_slot(c, &f->view, 1), -1);
 }
 
 static void failover_needs_a_majoritys_word(void **state)
@@ -413,6 +515,11 @@ int main(void)
 		TEST(a_sound_primary_is_left_alone),
 		TEST(either_address_of_the_primary_brings_a_refresh),
 		TEST(failover_takes_the_best_evidence_before_the_load),
+		TEST(failover_goes_to_no_older_data_than_is_known),
+		TEST(a_drained_host_is_the_last_of_equals),
+		TEST(a_move_is_refused_for_each_reason),
+		TEST(a_move_goes_to_the_best_evidence_then_to_the_lightest),
+		TEST(balance_looks_at_the_load_that_will_be),
 		TEST(failover_needs_a_majoritys_word),
 		TEST(a_failover_stays_within_the_sound_slots),
 		TEST(what_is_pending_or_blocked_or_unknown_is_not_decided),

@@ -105,7 +105,7 @@ static void a_deleted_volume_is_gone_and_its_gates_are_closed(void **state)
 	assert_false(world_status(w, "v1").exists);
 	assert_true(world_traced(w, "delete volume=v1 uid=1000",
 				 "deleted volume=v1 floor_epoch=1"));
-	for (int i = 0; i < WORLD_HOSTS; i++) {
+	for (int i = 0; i < REPLICA_SLOTS; i++) {
 		assert_false(w->hosts[i].held[0]);
 		assert_int_equal(w->hosts[i].facts[0].state, GATE_CLOSED);
 		assert_int_equal(w->hosts[i].facts[0].floor.epoch, 1);

@@ -635,6 +635,117 @@ static void a_damaged_record_bounds_what_it_said(void **state)
 	assert_true(publisher_exists(f->publisher, (uint32_t)vol));
 }
 
+/* --- across all of them ----------------------------------------------------- */
+
+/* One line a volume: what another slot had before does not count. */
+static void each_mint_is_above_all_before_it_on_whatever_slot(void **state)
+{
+	static const struct {
+		enum ask_intent intent;
+		int slot, address;
+	} steps[] = {
+		{ ASK_BIND, 0, 0 },	 { ASK_REFRESH, 0, 1 },
+		{ ASK_REFRESH, 0, 2 },	 { ASK_REASSIGN, 1, 1 },
+		{ ASK_REFRESH, 1, 2 },	 { ASK_REASSIGN, 0, 0 },
+		{ ASK_REASSIGN, 0, 0 },	 { ASK_REFRESH, 0, 1 },
+	};
+	struct fixture *f = *state;
+	struct lineage before = { 0, 0 };
+	uint64_t write_seq = publisher_write_seq(f->publisher, 0);
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		struct ask ask = ask_of(f, steps[i].intent, steps[i].slot);
+
+		snprintf(ask.data_addr.s, ADDR_SIZE, "10.1.0.%d:1",
+			 steps[i].address);
+		assert_int_equal(publisher_ask(f->publisher, 0, &ask),
+				 ASK_TAKEN);
+		assert_int_equal(commit(f, 0), 1);
+		assert_true(
+			lineage_cmp(publisher_line(f->publisher, 0)->lineage,
+				    before) > 0);
+		before = publisher_line(f->publisher, 0)->lineage;
+		assert_int_equal(publisher_write_seq(f->publisher, 0),
+				 ++write_seq);
+	}
+	assert_line(f, 4, 2, "r1");
+}
+
+static void
+what_a_failed_write_did_not_mint_is_minted_after_a_restart(void **state)
+{
+	struct fixture *f = *state;
+	const struct record durable = f->records[0];
+	struct ask ask = ask_of(f, ASK_BIND, 1);
+
+	assert_int_equal(publisher_ask(f->publisher, 0, &ask), ASK_TAKEN);
+	assert_int_equal(commit(f, -5), 1);
+	assert_line(f, 0, 0, "");
+	publisher_free(f->publisher);
+	assert_int_equal(publisher_new(&f->registry, &f->publisher), 0);
+	publisher_reload(f->publisher, 0, &durable);
+	assert_line(f, 0, 0, "");
+	assert_int_equal(publisher_ask(f->publisher, 0, &ask), ASK_TAKEN);
+	assert_int_equal(commit(f, 0), 1);
+	assert_line(f, 1, 1, "r2");
+	assert_int_equal(f->records[0].write_seq, durable.write_seq + 1);
+}
+
+/* As many as a group takes are in flight, the rest of the room is queued. */
+static void what_finds_no_room_is_refused_until_a_group_is_durable(void **state)
+{
+	static struct record group[RECORD_GROUP_MAX];
+	static struct registry registry;
+	const struct topology t = topology_abc();
+	struct publisher *p;
+	struct ask ask = { .data_addr.s = "a:1", .ctrl_addr.s = "a:2" };
+	struct volume_id id = { 0 };
+	const uint32_t *vols;
+	uint32_t vol = 0;
+
+	(void)state;
+	assert_int_equal(registry_init(&registry, PUBLISHER_STAGED_MAX + 1, 4),
+			 0);
+	assert_int_equal(publisher_new(&registry, &p), 0);
+	for (; vol < PUBLISHER_STAGED_MAX; vol++) {
+		assert_true(publisher_has_room(p));
+		snprintf(id.s, sizeof(id.s), "v%u", vol);
+		registry_add_volume(&registry, &id, &t, (struct mono_ms){ 1 });
+		publisher_create(p, vol);
+	}
+	assert_false(publisher_has_room(p));
+	snprintf(id.s, sizeof(id.s), "damaged");
+	registry_add_corrupt(&registry, &id, (struct mono_ms){ 1 });
+	publisher_reload_corrupt(p, vol, 7);
+	ask.intent = ASK_RECOVER;
+	assert_int_equal(publisher_recover(p, vol, &ask,
+					   &(struct recovery){ 0 }),
+			 ASK_NO_ROOM);
+	assert_int_equal(publisher_take_group(p, group, RECORD_GROUP_MAX),
+			 RECORD_GROUP_MAX);
+	assert_false(publisher_has_room(p));
+	publisher_persisted(p, 0, &vols);
+	assert_true(publisher_has_room(p));
+	assert_int_equal(publisher_recover(p, vol, &ask,
+					   &(struct recovery){ 0 }),
+			 ASK_TAKEN);
+	/* Each of the room is given once. */
+	ask.intent = ASK_BIND;
+	for (vol = 1; vol < RECORD_GROUP_MAX; vol++)
+		assert_int_equal(publisher_ask(p, vol, &ask), ASK_TAKEN);
+	assert_int_equal(publisher_ask(p, 0, &ask), ASK_NO_ROOM);
+	/* What is taken back leaves its room. */
+	while (publisher_take_group(p, group, RECORD_GROUP_MAX))
+		publisher_persisted(p, 0, &vols);
+	for (uint32_t i = 0; i <= PUBLISHER_STAGED_MAX; i++) {
+		assert_int_equal(publisher_ask(p, 0, &ask), ASK_TAKEN);
+		publisher_withdraw(p, 0);
+		assert_int_equal(publisher_take_group(p, group, 1), 0);
+	}
+	publisher_free(p);
+	registry_exit(&registry);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -670,6 +781,9 @@ int main(void)
 		TEST(recover_is_refused_when_the_line_is_sound),
 		TEST(recover_ends_a_doubt_above_the_line),
 		TEST(a_damaged_record_bounds_what_it_said),
+		TEST(each_mint_is_above_all_before_it_on_whatever_slot),
+		TEST(what_a_failed_write_did_not_mint_is_minted_after_a_restart),
+		TEST(what_finds_no_room_is_refused_until_a_group_is_durable),
 	};
 
 	return cmocka_run_group_tests_name("publisher", tests, NULL, NULL);

@@ -13,6 +13,8 @@
 #include <string.h>
 
 #include "core/record_crc.h"
+#include <stdlib.h>
+
 #include "core/reload.h"
 #include "log_image.h"
 
@@ -71,7 +73,8 @@ static void expect_damaged(struct fixture *f, const char *name,
 
 	assert_true(entry->damaged);
 	assert_int_equal(entry->log_seq, log_seq);
-	assert_int_equal(record_line(&entry->record).lineage.epoch, 0);
+	for (size_t i = 0; i < RECORD_SEALED_SIZE / 8; i++)
+		assert_int_equal(entry->record.sealed[i], 0);
 	skip = &f->reload.skips[entry->skip];
 	assert_int_equal(skip->class, STORE_SKIP_CORRUPT);
 	assert_string_equal(skip->volume.s, name);
@@ -262,6 +265,124 @@ static void sound_record_below_the_damaged_write_seq_heals_nothing(void **state)
 	assert_int_equal(entry_of(f, "v1")->record.write_seq, 2);
 }
 
+static struct record tombstone_of(uint64_t write_seq, uint64_t floor_epoch)
+{
+	const struct volume_id volume = volume_of("v");
+
+	return record_of_tombstone(&volume, write_seq, floor_epoch);
+}
+
+static struct record floor_of(uint64_t write_seq, uint64_t epoch,
+			      uint64_t version)
+{
+	const struct volume_id volume = volume_of("v");
+	const struct floor floor = { .replica = { "r1" },
+				     .lineage = { epoch, version } };
+
+	return record_of_floor(&volume, write_seq, &floor);
+}
+
+static struct record line_of(uint64_t write_seq, uint64_t epoch,
+			     uint64_t version)
+{
+	const struct record r = record_of("v", write_seq, 1);
+	struct record_volume state = { .topology = record_topology(&r),
+				       .line = record_line(&r) };
+
+	state.line.lineage = (struct lineage){ epoch, version };
+	return record_of_volume(&r.volume, write_seq, &state);
+}
+
+static void judge_two(struct fixture *f, struct record first,
+		      struct record second)
+{
+	image_init(&f->image, FIRST_SEQ);
+	image_one(&f->image, first);
+	image_one(&f->image, second);
+	reload_exit(&f->reload);
+	assert_int_equal(reload_init(&f->reload, NR_VOLUMES), 0);
+	assert_int_equal(judge(f), 0);
+}
+
+static void line_that_goes_down_quarantines_the_volume(void **state)
+{
+	const struct record pairs[][2] = {
+		{ line_of(5, 5, 1), line_of(6, 4, 1) },
+		{ line_of(5, 5, 2), line_of(6, 5, 1) },
+		{ line_of(5, 5, 1), line_of(6, 0, 0) },
+		{ line_of(5, 5, 1), tombstone_of(6, 4) },
+		{ tombstone_of(5, 5), line_of(6, 5, 7) },
+		{ tombstone_of(5, 5), tombstone_of(6, 4) },
+		{ floor_of(5, 5, 1), floor_of(6, 4, 1) },
+		{ floor_of(5, 5, 2), floor_of(6, 5, 1) },
+		{ floor_of(5, 5, 1), line_of(6, 4, 1) },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		judge_two(f, pairs[i][0], pairs[i][1]);
+		expect_damaged(f, "v", 102);
+		assert_non_null(strstr(f->reload.skips[0].reason,
+				       "the line goes down"));
+	}
+}
+
+/* The last: only the newest of both lives was copied by a compaction. */
+static void line_that_stays_or_begins_anew_is_served(void **state)
+{
+	const struct record pairs[][2] = {
+		{ line_of(5, 5, 1), line_of(6, 5, 1) },
+		{ line_of(5, 5, 1), line_of(6, 5, 2) },
+		{ line_of(5, 5, 3), line_of(6, 6, 1) },
+		{ line_of(5, 0, 0), line_of(6, 0, 0) },
+		{ line_of(5, 5, 9), tombstone_of(6, 5) },
+		{ tombstone_of(5, 5), line_of(6, 6, 1) },
+		{ tombstone_of(5, 5), line_of(6, 0, 0) },
+		{ tombstone_of(5, 5), tombstone_of(6, 5) },
+		{ floor_of(5, 5, 1), floor_of(6, 5, 1) },
+		{ line_of(5, 5, 1), line_of(7, 0, 0) },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		judge_two(f, pairs[i][0], pairs[i][1]);
+		assert_false(entry_of(f, "v")->damaged);
+		assert_int_equal(f->reload.nr_skips, 0);
+	}
+}
+
+/* Not by what is below it still, nor by what comes between. */
+static void line_that_went_down_is_healed_from_above_alone(void **state)
+{
+	struct fixture *f = *state;
+
+	judge_two(f, line_of(5, 5, 1), line_of(6, 3, 1));
+	image_one(&f->image, line_of(7, 4, 1));
+	reload_exit(&f->reload);
+	assert_int_equal(reload_init(&f->reload, NR_VOLUMES), 0);
+	assert_int_equal(judge(f), 0);
+	expect_damaged(f, "v", 103);
+	image_one(&f->image, line_of(8, 6, 1));
+	reload_exit(&f->reload);
+	assert_int_equal(reload_init(&f->reload, NR_VOLUMES), 0);
+	assert_int_equal(judge(f), 0);
+	expect_epoch(f, "v", 6);
+	/* Nor after a body that does not say what it held. */
+	damage_body(f, 104);
+	image_one(&f->image, line_of(9, 4, 1));
+	reload_exit(&f->reload);
+	assert_int_equal(reload_init(&f->reload, NR_VOLUMES), 0);
+	assert_int_equal(judge(f), 0);
+	expect_damaged(f, "v", 105);
+	/* Nor in another life, which begins above the one before. */
+	judge_two(f, line_of(5, 5, 1), line_of(7, 0, 0));
+	image_one(&f->image, line_of(8, 4, 9));
+	reload_exit(&f->reload);
+	assert_int_equal(reload_init(&f->reload, NR_VOLUMES), 0);
+	assert_int_equal(judge(f), 0);
+	expect_damaged(f, "v", 103);
+}
+
 /* --- damage that is nobody's ------------------------------------------------ */
 
 static void damage_without_a_volume_refuses_with_its_offset(void **state)
@@ -369,8 +490,106 @@ static void log_that_was_cut_short_refuses(void **state)
 				      IMAGE_FRAMES - 1),
 			 -EBADMSG);
 	assert_non_null(strstr(f->reload.bad_reason, "64 frames and has 63"));
+	assert_int_equal(f->reload.bad_offset, 63 * RECORD_FRAME_SIZE);
 	assert_int_equal(reload_judge(&f->reload, f->image.bytes[0], 0),
 			 -EBADMSG);
+}
+
+/* Only the opening frame may know more than what is written after it. */
+static void frame_that_promises_more_than_all_after_it_refuses(void **state)
+{
+	struct fixture *f = *state;
+	const struct record one = record_of("v1", 1, 1);
+
+	image_put(&f->image, &one, 101, 101);
+	image_one(&f->image, record_of("v2", 1, 1));
+	assert_int_equal(judge(f), 0);
+	f->image.next_seq = 101;
+	image_put(&f->image, &one, 102, 101);
+	expect_refused(f, -EBADMSG, 101, "promises up to");
+	f->image.next_seq = 101;
+	image_put(&f->image, &one, 100, 103);
+	expect_refused(f, -EBADMSG, 101, "promises up to");
+}
+
+static int judge_in_slices(struct reload *r, const struct image *image,
+			   uint64_t slice)
+{
+	int ret = reload_begin(r, image->bytes[0], IMAGE_FRAMES);
+
+	while (ret == 0 && !reload_is_surveyed(r)) {
+		uint64_t nr = r->nr_unsurveyed < slice ? r->nr_unsurveyed :
+							 slice;
+
+		ret = reload_survey(r, image->bytes[r->nr_unsurveyed - nr], nr);
+	}
+	while (ret == 0 && r->nr_taken < IMAGE_FRAMES) {
+		uint64_t left = IMAGE_FRAMES - r->nr_taken;
+
+		ret = reload_take(r, image->bytes[r->nr_taken],
+				  left < slice ? left : slice);
+	}
+	return ret;
+}
+
+static void expect_same_in_slices(struct fixture *f, int ret, uint64_t slice)
+{
+	const struct reload *whole = &f->reload;
+	struct reload r;
+
+	assert_int_equal(reload_init(&r, NR_VOLUMES), 0);
+	assert_int_equal(judge_in_slices(&r, &f->image, slice), ret);
+	assert_int_equal(r.bad_offset, whole->bad_offset);
+	assert_string_equal(r.bad_reason, whole->bad_reason);
+	assert_int_equal(r.durable_through, whole->durable_through);
+	assert_int_equal(r.last_seq, whole->last_seq);
+	assert_int_equal(r.has_news, whole->has_news);
+	assert_int_equal(r.nr_skips, whole->nr_skips);
+	for (size_t i = 0; i < r.nr_skips; i++) {
+		assert_int_equal(r.skips[i].offset, whole->skips[i].offset);
+		assert_string_equal(r.skips[i].reason, whole->skips[i].reason);
+	}
+	assert_int_equal(record_table_nr(r.table),
+			 record_table_nr(whole->table));
+	for (size_t i = 0; i < record_table_nr(r.table); i++) {
+		const struct record_entry *one = record_table_at(r.table, i);
+		const struct record_entry *two =
+			record_table_at(whole->table, i);
+
+		assert_int_equal(one->log_seq, two->log_seq);
+		assert_int_equal(one->damaged, two->damaged);
+		assert_memory_equal(&one->record, &two->record,
+				    sizeof(one->record));
+	}
+	reload_exit(&r);
+}
+
+/* Sound, damaged, torn and refused, at and across the slices' ends. */
+static void slices_of_any_size_come_to_the_same(void **state)
+{
+	static const uint64_t slices[] = { 1, 3, 63, 64, 1024 };
+	struct fixture *f = *state;
+
+	for (uint64_t at = FIRST_SEQ; at <= 106; at++)
+		for (int harm = 0; harm < 3; harm++) {
+			int ret;
+
+			image_init(&f->image, FIRST_SEQ);
+			fill_last_group(f);
+			if (harm == 0)
+				damage_body(f, at);
+			else if (harm == 1)
+				damage_header(f, at);
+			else
+				wipe(f, at);
+			reload_exit(&f->reload);
+			assert_int_equal(reload_init(&f->reload, NR_VOLUMES),
+					 0);
+			ret = judge(f);
+			for (size_t i = 0;
+			     i < sizeof(slices) / sizeof(slices[0]); i++)
+				expect_same_in_slices(f, ret, slices[i]);
+		}
 }
 
 static void written_spare_space_refuses(void **state)
@@ -378,8 +597,20 @@ static void written_spare_space_refuses(void **state)
 	struct fixture *f = *state;
 
 	fill(f);
-	image_frame(&f->image, 140)[17] = 1;
+	image_frame(&f->image, 140)[511] = 1;
 	expect_refused(f, -EBADMSG, 140, "no volume");
+}
+
+/* Of a group that left nothing whole; the store writes over it. */
+static void piece_of_a_frame_in_spare_space_is_no_damage(void **state)
+{
+	struct fixture *f = *state;
+
+	fill(f);
+	image_frame(&f->image, 140)[17] = 1;
+	assert_int_equal(judge(f), 0);
+	assert_int_equal(f->reload.cut_seq, 140);
+	assert_int_equal(f->reload.nr_skips, 0);
 }
 
 /* --- the last group ----------------------------------------------------------- */
@@ -435,6 +666,68 @@ static void zero_frames_of_the_last_group_were_never_written(void **state)
 		}
 		assert_int_equal(f->reload.nr_skips, nr_expected);
 	}
+}
+
+/* A sector that lost its power: its first bytes are there, then zeros. */
+static void frame_cut_short_in_the_last_group_was_never_written(void **state)
+{
+	struct fixture *f = *state;
+
+	for (size_t arrived = 1; arrived <= RECORD_FRAME_SIZE - 4; arrived++) {
+		image_init(&f->image, FIRST_SEQ);
+		fill_last_group(f);
+		memset(image_frame(&f->image, 104) + arrived, 0,
+		       RECORD_FRAME_SIZE - arrived);
+		reload_exit(&f->reload);
+		assert_int_equal(reload_init(&f->reload, NR_VOLUMES), 0);
+		assert_int_equal(judge(f), 0);
+		expect_epoch(f, "v1", 2);
+		expect_epoch(f, "v2", 1);
+		expect_epoch(f, "v3", 1);
+		assert_int_equal(f->reload.nr_skips, 1);
+		assert_int_equal(f->reload.skips[0].class,
+				 STORE_SKIP_UNWRITTEN);
+		assert_string_equal(f->reload.skips[0].volume.s, "");
+	}
+}
+
+static void frame_cut_short_below_durable_through_is_damage(void **state)
+{
+	struct fixture *f = *state;
+
+	fill_last_group(f);
+	image_marker(&f->image);
+	memset(image_frame(&f->image, 104) + 300, 0, RECORD_FRAME_SIZE - 300);
+	assert_int_equal(judge(f), 0);
+	expect_damaged(f, "v2", 104);
+	memset(image_frame(&f->image, 104) + 100, 0, RECORD_FRAME_SIZE - 100);
+	reload_exit(&f->reload);
+	assert_int_equal(reload_init(&f->reload, NR_VOLUMES), 0);
+	expect_refused(f, -EBADMSG, 104, "no volume");
+}
+
+static void pieces_farther_than_a_group_refuse(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t *image;
+	const struct record opening = record_of_marker(1100);
+	const struct record_frame at = { .store = image_store,
+					 .log_seq = 1,
+					 .durable_through = 1,
+					 .group_last = 1 };
+
+	image = calloc(1100, RECORD_FRAME_SIZE);
+	assert_non_null(image);
+	record_encode(&opening, &at, image);
+	image[1024 * RECORD_FRAME_SIZE] = 1;
+	assert_int_equal(reload_judge(&f->reload, image, 1100), 0);
+	assert_int_equal(f->reload.cut_seq, 1025);
+	image[1025 * RECORD_FRAME_SIZE] = 1;
+	reload_exit(&f->reload);
+	assert_int_equal(reload_init(&f->reload, NR_VOLUMES), 0);
+	assert_int_equal(reload_judge(&f->reload, image, 1100), -EBADMSG);
+	assert_int_equal(f->reload.bad_offset, 1025 * RECORD_FRAME_SIZE);
+	free(image);
 }
 
 static void anything_else_in_the_last_group_is_damage(void **state)
@@ -541,6 +834,9 @@ int main(void)
 		TEST(volume_damaged_often_is_skipped_once_at_its_newest),
 		TEST(write_seq_that_does_not_rise_quarantines_the_volume),
 		TEST(sound_record_below_the_damaged_write_seq_heals_nothing),
+		TEST(line_that_goes_down_quarantines_the_volume),
+		TEST(line_that_stays_or_begins_anew_is_served),
+		TEST(line_that_went_down_is_healed_from_above_alone),
 		TEST(damage_without_a_volume_refuses_with_its_offset),
 		TEST(damaged_incarnation_refuses),
 		TEST(incarnation_that_does_not_rise_refuses),
@@ -550,7 +846,13 @@ int main(void)
 		TEST(later_format_version_refuses),
 		TEST(log_without_its_opening_frame_refuses),
 		TEST(log_that_was_cut_short_refuses),
+		TEST(frame_that_promises_more_than_all_after_it_refuses),
+		TEST(slices_of_any_size_come_to_the_same),
 		TEST(written_spare_space_refuses),
+		TEST(piece_of_a_frame_in_spare_space_is_no_damage),
+		TEST(frame_cut_short_in_the_last_group_was_never_written),
+		TEST(frame_cut_short_below_durable_through_is_damage),
+		TEST(pieces_farther_than_a_group_refuse),
 		TEST(sound_last_group_is_adopted),
 		TEST(zero_frames_of_the_last_group_were_never_written),
 		TEST(anything_else_in_the_last_group_is_damage),

@@ -166,6 +166,28 @@ static void what_the_master_names_no_more_ends_closed_at_its_floor(void **state)
 	assert_false(traced(b, "kernel"));
 }
 
+static void a_damaged_volumes_gate_stays_as_it_is(void **state)
+{
+	struct bench *b = *state;
+
+	b->slot_name = "";
+	bench_sync(b, 2, false);
+	assert_false(traced(b, "kernel"));
+	assert_int_equal(bench_gate(b, "v1")->info.state, GATE_OPEN);
+	/* It is not spoken of, and what is not held is not made. */
+	assert_true(bench_last_report(b)->full);
+	assert_int_equal(bench_last_report(b)->nr_slots, 0);
+	assert_int_equal(bench_last_report(b)->digest, 0);
+	b->slot_name = NULL;
+	bench_forget(b);
+	bench_sync(b, 1, false);
+	assert_false(traced(b, "kernel"));
+	bench_tick(b, 2000);
+	assert_int_not_equal(bench_last_report(b)->digest, 0);
+	bench_sync(b, 0, false);
+	assert_true(traced(b, "kernel close v1"));
+}
+
 static void a_close_that_failed_is_tried_again(void **state)
 {
 	struct bench *b = *state;
@@ -1089,6 +1111,7 @@ int main(void)
 		     attach_that_fails_is_tried_again_every_five_seconds),
 		TEST(opened,
 		     what_the_master_names_no_more_ends_closed_at_its_floor),
+		TEST(opened, a_damaged_volumes_gate_stays_as_it_is),
 		TEST(opened, a_close_that_failed_is_tried_again),
 		TEST(opened, what_was_opened_by_hand_is_left_to_its_opener),
 		TEST(opened,

@@ -259,6 +259,39 @@ static void a_deleted_volume_ends_closed_on_every_kernel(void **state)
 	route_end(r);
 }
 
+static int nr_open(const struct route *r, const char *name)
+{
+	int nr = 0;
+
+	for (int i = 0; i < ROUTE_HOSTS; i++)
+		nr += route_gate(r, i, name).state == GATE_OPEN;
+	return nr;
+}
+
+/* Nobody can mint for it, so nothing older can be served beside it. */
+static void a_damaged_record_closes_no_gate_on_any_kernel(void **state)
+{
+	struct route *r = open_route(GUARD_LEASE);
+
+	(void)state;
+	route_kill_master(r);
+	r->damaged = "v1";
+	route_start_master(r);
+	route_run_ms(r, 20000);
+	assert_string_equal(route_status(r, "v1").state, "unsupported");
+	assert_int_equal(nr_open(r, "v1"), ROUTE_HOSTS);
+	route_kill_agent(r, 0);
+	route_start_agent(r, 0);
+	route_run_ms(r, 5000);
+	assert_int_equal(nr_open(r, "v1"), ROUTE_HOSTS);
+	assert_true(route_is_open(r, "v2"));
+	/* The end of the volume is told to all: nobody knows who has it. */
+	route_delete(r, "v1");
+	route_run_ms(r, 2000);
+	assert_int_equal(nr_open(r, "v1"), 0);
+	route_end(r);
+}
+
 static void a_name_comes_back_above_its_floors_on_every_kernel(void **state)
 {
 	struct route *r = open_route(GUARD_LEASE);
@@ -396,6 +429,7 @@ int main(void)
 		cmocka_unit_test(
 			all_hosts_reboot_at_once_and_the_same_line_comes_back),
 		cmocka_unit_test(a_deleted_volume_ends_closed_on_every_kernel),
+		cmocka_unit_test(a_damaged_record_closes_no_gate_on_any_kernel),
 		cmocka_unit_test(
 			a_name_comes_back_above_its_floors_on_every_kernel),
 		cmocka_unit_test(

@@ -49,9 +49,124 @@ static void two_stores_have_two_ids(void **state)
 	one = store_identity(f->store);
 	close_store(f);
 	assert_int_equal(unlink(path_of(f, "log")), 0);
+	assert_int_equal(unlink(path_of(f, "id")), 0);
 	assert_int_equal(open_store(f), 0);
 	two = store_identity(f->store);
 	assert_false(store_id_equal(&one, &two));
+}
+
+static void id_line_of(struct fixture *f, char ret[STORE_ID_TEXT_SIZE + 1])
+{
+	struct store_id id = store_identity(f->store);
+
+	store_id_print(&id, ret);
+	strcat(ret, "\n");
+}
+
+static void id_of_the_store_stands_beside_its_log(void **state)
+{
+	char line[STORE_ID_TEXT_SIZE + 1], found[64];
+	struct fixture *f = *state;
+	struct stat st;
+
+	assert_int_equal(open_store(f), 0);
+	id_line_of(f, line);
+	assert_int_equal(strlen(line), 33);
+	read_text(f, "id", found, sizeof(found));
+	assert_string_equal(found, line);
+	assert_int_equal(stat(path_of(f, "id"), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_false(file_exists(f, "id.new"));
+	/* As a crash before it was written leaves the folder. */
+	close_store(f);
+	assert_int_equal(unlink(path_of(f, "id")), 0);
+	write_file(f, "id.new", "half of it, and of another store");
+	assert_int_equal(open_store(f), 0);
+	read_text(f, "id", found, sizeof(found));
+	assert_string_equal(found, line);
+	assert_false(file_exists(f, "id.new"));
+}
+
+static void folder_that_lost_its_log_is_no_new_store(void **state)
+{
+	char line[STORE_ID_TEXT_SIZE + 1], from[80];
+	struct fixture *f = *state;
+
+	assert_int_equal(open_store(f), 0);
+	assert_int_equal(commit_one(f, record_of("v1", 4, 4)), 0);
+	id_line_of(f, line);
+	line[32] = '\0';
+	close_store(f);
+	snprintf(from, sizeof(from), "%s", path_of(f, "log"));
+	assert_int_equal(rename(from, path_of(f, "lost")), 0);
+	for (int i = 0; i < 2; i++) {
+		expect_refused(f, -EBADMSG, "/log is missing");
+		assert_non_null(strstr(f->err.text, line));
+		assert_non_null(strstr(f->err.text, "bfenced store backup"));
+		assert_non_null(strstr(f->err.text, "bfenced store salvage"));
+		assert_false(file_exists(f, "log"));
+		assert_false(file_exists(f, "log.new"));
+	}
+	assert_int_equal(rename(path_of(f, "lost"), from), 0);
+	assert_int_equal(open_store(f), 0);
+	assert_int_equal(epoch_of(f, "v1"), 4);
+}
+
+static void log_of_another_store_is_refused(void **state)
+{
+	static const char other[] = "00112233445566778899aabbccddeeff\n";
+	uint8_t before[RECORD_FRAME_SIZE], after[RECORD_FRAME_SIZE];
+	struct fixture *f = *state;
+
+	assert_int_equal(open_store(f), 0);
+	assert_int_equal(commit_one(f, record_of("v1", 1, 1)), 0);
+	close_store(f);
+	read_frame(f, 1, before);
+	write_file(f, "id", other);
+	expect_refused(f, -EBADMSG, "/log: offset 0: frame of a foreign store");
+	assert_non_null(
+		strstr(f->err.text, "00112233445566778899aabbccddeeff"));
+	read_frame(f, 1, after);
+	assert_memory_equal(before, after, sizeof(before));
+	assert_int_equal(unlink(path_of(f, "id")), 0);
+	assert_int_equal(open_store(f), 0);
+	assert_int_equal(epoch_of(f, "v1"), 1);
+}
+
+static void id_that_is_none_is_refused(void **state)
+{
+	static const char *const lines[] = {
+		"",
+		"\n",
+		"00112233445566778899aabbccddeeff",
+		"00112233445566778899AABBCCDDEEFF\n",
+		"00112233445566778899aabbccddeef\n\n",
+		"00112233445566778899aabbccddeeff\n\n",
+		"0011223344556677 899aabbccddeeff\n",
+		"00000000000000000000000000000000\n",
+	};
+	struct fixture *f = *state;
+
+	assert_int_equal(open_store(f), 0);
+	close_store(f);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		write_file(f, "id", lines[i]);
+		expect_refused(f, -EBADMSG, "/id is not one line of 32");
+	}
+	assert_int_equal(unlink(path_of(f, "log")), 0);
+	expect_refused(f, -EBADMSG, "/id is not one line of 32");
+	assert_false(file_exists(f, "log"));
+}
+
+static void store_whose_id_cannot_be_written_is_not_served(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(mkdir(path_of(f, "id.new"), 0700), 0);
+	expect_refused(f, -EISDIR, "/id: not written");
+	assert_int_equal(rmdir(path_of(f, "id.new")), 0);
+	assert_int_equal(open_store(f), 0);
+	assert_true(file_exists(f, "id"));
 }
 
 /* As a frame says it: a struct has bytes that nobody wrote. */
@@ -91,6 +206,41 @@ static void reopened_store_serves_the_same_records(void **state)
 		expect_same(&found, &incarnation);
 		reopen(f);
 	}
+}
+
+/* No name is made of another one, and none is cut or folded. */
+static void names_that_look_alike_are_different_volumes(void **state)
+{
+	static const char *const names[] = {
+		"a",
+		"A",
+		"a.b",
+		"a-b",
+		"a_b",
+		"ab",
+		"a_2db",
+		"a_5f2db",
+		"v01",
+		"v1",
+		"v10",
+		"log",
+		"lock",
+		"log.new",
+		"v-01234567890123456789012345678901234567890123456789012345-end1",
+		"v-01234567890123456789012345678901234567890123456789012345-end2",
+	};
+	const size_t nr = sizeof(names) / sizeof(names[0]);
+	struct fixture *f = *state;
+
+	assert_int_equal(open_store(f), 0);
+	for (size_t i = 0; i < nr; i++)
+		assert_int_equal(commit_one(f,
+					    record_of(names[i], i + 1, i + 1)),
+				 0);
+	reopen(f);
+	assert_int_equal(nr_records(f), nr);
+	for (size_t i = 0; i < nr; i++)
+		assert_int_equal(epoch_of(f, names[i]), i + 1);
 }
 
 static void time_of_the_file_is_irrelevant(void **state)
@@ -276,7 +426,7 @@ static void damaged_volume_is_not_taken_for_a_new_one(void **state)
 
 /* --- commit ------------------------------------------------------------------ */
 
-static void group_is_one_write_linked_with_one_fdatasync(void **state)
+static void group_is_one_write_that_syncs_itself(void **state)
 {
 	struct fixture *f = *state;
 	struct loop_op probe = { .done = ignore };
@@ -290,14 +440,12 @@ static void group_is_one_write_linked_with_one_fdatasync(void **state)
 				      &f->op),
 			 0);
 	last = loop_sqe(f->loop, &f->alarm);
-	assert_ptr_equal(last, first + 3);
+	assert_ptr_equal(last, first + 2);
 	assert_int_equal(first[1].opcode, IORING_OP_WRITE);
 	assert_int_equal(first[1].off, RECORD_FRAME_SIZE);
 	assert_int_equal(first[1].len, STORE_GROUP_MAX * RECORD_FRAME_SIZE);
-	assert_true(first[1].flags & IOSQE_IO_LINK);
-	assert_int_equal(first[2].opcode, IORING_OP_FSYNC);
-	assert_int_equal(first[2].fsync_flags, IORING_FSYNC_DATASYNC);
-	assert_int_equal(first[2].fd, first[1].fd);
+	assert_int_equal(first[1].rw_flags, RWF_DSYNC);
+	assert_int_equal(first[1].flags, IOSQE_ASYNC);
 	f->res = UNDONE;
 	while (f->res == UNDONE || f->alarm.in_flight)
 		assert_int_equal(loop_run(f->loop), 0);
@@ -340,6 +488,25 @@ static void done_may_commit_again(void **state)
 	assert_int_equal(commit_one(f, record_of("v1", 1, 1)), 0);
 	assert_int_equal(epoch_of(f, "v1"), 2);
 	assert_null(f->again);
+}
+
+/* Whatever the publisher does, a line never goes down. */
+static void line_that_goes_down_is_not_written(void **state)
+{
+	const struct volume_id volume = volume_of("v1");
+	const struct record tombstone = record_of_tombstone(&volume, 6, 4);
+	const struct record lower = record_of("v1", 9, 4);
+	struct fixture *f = *state;
+
+	assert_int_equal(open_store(f), 0);
+	assert_int_equal(commit_one(f, record_of("v1", 5, 5)), 0);
+	assert_int_equal(commit_one(f, lower), -EINVAL);
+	assert_int_equal(commit_one(f, tombstone), -EINVAL);
+	assert_int_equal(store_commit_now(f->store, &lower), -EINVAL);
+	reopen(f);
+	assert_int_equal(commit_one(f, lower), -EINVAL);
+	assert_int_equal(epoch_of(f, "v1"), 5);
+	assert_int_equal(commit_one(f, record_of("v1", 6, 6)), 0);
 }
 
 static void malformed_group_is_refused_and_nothing_is_written(void **state)
@@ -638,7 +805,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(absent_folder_becomes_an_empty_store),
 		TEST(two_stores_have_two_ids),
+		TEST(id_of_the_store_stands_beside_its_log),
+		TEST(folder_that_lost_its_log_is_no_new_store),
+		TEST(log_of_another_store_is_refused),
+		TEST(id_that_is_none_is_refused),
+		TEST(store_whose_id_cannot_be_written_is_not_served),
 		TEST(reopened_store_serves_the_same_records),
+		TEST(names_that_look_alike_are_different_volumes),
 		TEST(time_of_the_file_is_irrelevant),
 		TEST(folder_that_cannot_be_one_is_refused),
 		TEST(second_process_is_refused_with_the_pid_of_the_first),
@@ -648,9 +821,10 @@ int main(void)
 		TEST(damage_without_a_volume_refuses_and_frees_the_lock),
 		TEST(file_that_does_not_end_with_a_frame_refuses),
 		TEST(damaged_volume_is_not_taken_for_a_new_one),
-		TEST(group_is_one_write_linked_with_one_fdatasync),
+		TEST(group_is_one_write_that_syncs_itself),
 		TEST(one_group_is_in_flight_at_a_time),
 		TEST(done_may_commit_again),
+		TEST(line_that_goes_down_is_not_written),
 		TEST(malformed_group_is_refused_and_nothing_is_written),
 		TEST(volume_more_than_configured_is_refused),
 		TEST(log_seq_has_no_gap_across_reopens),

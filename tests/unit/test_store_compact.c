@@ -480,7 +480,8 @@ static void close_amid_a_compaction_leaves_the_old_log(void **state)
 	assert_int_equal(epoch_of(f, "last"), 1);
 }
 
-/* A new log that is whole but for its name is still no log. */
+/* A new log that is whole but for its name is still no log: the first one of
+ * a store, before the folder has an id. */
 static void unrenamed_new_log_counts_for_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -490,6 +491,7 @@ static void unrenamed_new_log_counts_for_nothing(void **state)
 	close_store(f);
 	snprintf(from, sizeof(from), "%s", path_of(f, "log"));
 	assert_int_equal(rename(from, path_of(f, "log.new")), 0);
+	assert_int_equal(unlink(path_of(f, "id")), 0);
 	assert_int_equal(open_store(f), 0);
 	assert_int_equal(commit_one(f, record_of("v1", 3, 3)), 0);
 	reopen(f);
@@ -629,16 +631,16 @@ static void folder_that_is_not_synced_closes_the_store(void **state)
 	assert_int_equal(epoch_of(f, "first"), 1);
 }
 
-/* The group's fdatasync fails while the next log is half made. */
-static void (*real_group_sync)(struct loop_op *op, int res);
+/* The group's sync fails while the next log is half made. */
+static void (*real_group_write)(struct loop_op *op, int res);
 
-static void fail_group_sync(struct loop_op *op, int res)
+static void fail_group_write(struct loop_op *op, int res)
 {
-	assert_int_equal(res, 0);
-	real_group_sync(op, -EIO);
+	assert_int_equal(res, RECORD_FRAME_SIZE);
+	real_group_write(op, -EIO);
 }
 
-static void failed_fdatasync_of_a_group_ends_the_compaction_too(void **state)
+static void failed_sync_of_a_group_ends_the_compaction_too(void **state)
 {
 	struct fixture *f = *state;
 	struct stat before, after;
@@ -648,8 +650,8 @@ static void failed_fdatasync_of_a_group_ends_the_compaction_too(void **state)
 	begin(f);
 	seq = f->store->next_seq - f->store->first_seq;
 	assert_int_equal(stat(path_of(f, "log"), &before), 0);
-	real_group_sync = f->store->sync_op.done;
-	f->store->sync_op.done = fail_group_sync;
+	real_group_write = f->store->write_op.done;
+	f->store->write_op.done = fail_group_write;
 	assert_int_equal(commit_one(f, record_of("first", 2, 2)), -EIO);
 	assert_int_equal(epoch_of(f, "first"), 1);
 	read_frame(f, seq, frame);
@@ -692,7 +694,7 @@ int main(void)
 		TEST(full_log_without_a_next_one_closes_the_store),
 		TEST(rename_that_fails_closes_the_store),
 		TEST(folder_that_is_not_synced_closes_the_store),
-		TEST(failed_fdatasync_of_a_group_ends_the_compaction_too),
+		TEST(failed_sync_of_a_group_ends_the_compaction_too),
 	};
 
 	return cmocka_run_group_tests_name("store_compact", tests, NULL, NULL);

@@ -62,7 +62,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	static const char *const names[] = { "log", "log.new", "lock" };
+	static const char *const names[] = { "log", "log.new", "lock", "id",
+					     "id.new" };
 	struct fixture *f = *state;
 
 	store_image_free(&f->image);
@@ -219,6 +220,53 @@ static void folder_with_a_log_is_refused_untouched(void **state)
 	assert_int_equal(access(path_of(f, "lock"), F_OK), -1);
 	store_image_free(&f->image);
 	expect_as_put(f);
+}
+
+static void write_id(struct fixture *f, const char *line)
+{
+	int fd = open(path_of(f, "id"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, line, strlen(line)), strlen(line));
+	close(fd);
+}
+
+#define ID_LINE		"0b0f0100000000000000000000000000\n"
+#define OTHER_LINE	"0b0f0200000000000000000000000000\n"
+
+static void log_comes_with_its_id(void **state)
+{
+	struct fixture *f = *state;
+	char line[64] = "";
+	int fd;
+
+	compose(f);
+	assert_int_equal(store_image_write(f->dir, &f->image, &f->err), 0);
+	fd = open(path_of(f, "id"), O_RDONLY);
+	assert_int_equal(read(fd, line, sizeof(line)), 33);
+	close(fd);
+	assert_string_equal(line, ID_LINE);
+	store_image_free(&f->image);
+	read_image(f);
+	assert_true(store_id_equal(&f->image.named, &image_store));
+}
+
+/* A folder that lost its log gets that store's again and no other. */
+static void folder_of_another_store_is_refused(void **state)
+{
+	static const char *const lines[] = { OTHER_LINE, "unknown\n" };
+	struct fixture *f = *state;
+
+	compose(f);
+	for (size_t i = 0; i < 2; i++) {
+		write_id(f, lines[i]);
+		assert_int_equal(store_image_write(f->dir, &f->image, &f->err),
+				 i ? -EBADMSG : -EEXIST);
+		assert_non_null(strstr(f->err.text, f->dir));
+		assert_int_equal(access(path_of(f, "log"), F_OK), -1);
+	}
+	write_id(f, ID_LINE);
+	assert_int_equal(store_image_write(f->dir, &f->image, &f->err), 0);
 }
 
 static void folder_that_is_owned_is_refused(void **state)
@@ -594,6 +642,8 @@ int main(void)
 		TEST(damaged_record_stays_damaged),
 		TEST(written_log_is_read_back_and_served),
 		TEST(folder_with_a_log_is_refused_untouched),
+		TEST(log_comes_with_its_id),
+		TEST(folder_of_another_store_is_refused),
 		TEST(folder_that_is_owned_is_refused),
 		TEST(left_over_of_a_crash_does_not_block),
 		TEST(failed_write_leaves_no_log),

@@ -310,6 +310,29 @@ static void opening_frame_is_not_needed(void **state)
 	expect_in_doubt(f, "v2", 2, 6);
 }
 
+/* As a start refuses it. */
+static void log_beside_the_id_of_another_store_is_judged_foreign(void **state)
+{
+	struct fixture *f = *state;
+	struct store_image image = { 0 };
+
+	fill(f);
+	for (int i = 0; i < 2; i++) {
+		judged_exit(&f->to);
+		image.bytes = calloc(IMAGE_FRAMES, RECORD_FRAME_SIZE);
+		assert_non_null(image.bytes);
+		memcpy(image.bytes, f->from.bytes,
+		       IMAGE_FRAMES * RECORD_FRAME_SIZE);
+		image.nr_frames = IMAGE_FRAMES;
+		image.named = image_store;
+		image.named.b[3] ^= (uint8_t)i;
+		assert_int_equal(judged_init(&f->to, &image), 0);
+		assert_int_equal(f->to.refusal, i ? -EBADMSG : 0);
+	}
+	assert_int_equal(f->to.reload.bad_offset, 0);
+	assert_non_null(strstr(f->to.reload.bad_reason, "foreign"));
+}
+
 static void foreign_frame_gives_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -605,6 +628,7 @@ int main(void)
 		TEST(floor_and_tombstone_are_sound_when_none_is_lost),
 		TEST(swapped_frames_are_found_wherever_they_lie),
 		TEST(opening_frame_is_not_needed),
+		TEST(log_beside_the_id_of_another_store_is_judged_foreign),
 		TEST(foreign_frame_gives_nothing),
 		TEST(two_contents_of_one_write_seq_are_damage),
 		TEST(cut_file_counts_what_it_may_have_held),

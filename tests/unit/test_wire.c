@@ -281,6 +281,27 @@ static void message_of_no_kind_or_of_too_many_slots_is_not_encoded(void **state)
 	assert_int_equal(wire_encode(&in, *state, WIRE_BYTES_MAX), -EINVAL);
 }
 
+/* The volume's record is damaged: only its name is known. */
+static void a_sync_slot_may_come_without_a_replica(void **state)
+{
+	static struct message in, out;
+	size_t len;
+
+	sync_fill(&in, true);
+	in.sync.slots[5].replica = (struct replica_id){ 0 };
+	len = encode(&in, *state);
+	memset(&out, 0xff, sizeof(out));
+	assert_int_equal(decode(*state, len, &out), 0);
+	assert_string_equal(out.sync.slots[5].replica.s, "");
+	assert_true(volume_id_equal(&out.sync.slots[5].volume,
+				    &in.sync.slots[5].volume));
+	assert_string_equal(out.sync.slots[4].replica.s,
+			    in.sync.slots[4].replica.s);
+	in.sync.slots[5].volume.s[0] = '\0';
+	len = encode(&in, *state);
+	assert_int_equal(decode(*state, len, &out), -EBADMSG);
+}
+
 static void control_bytes_of_a_reason_leave_as_blanks(void **state)
 {
 	static const char reason[] = "one\nline\x1b[0m \x7f\xc3\xa9";
@@ -699,6 +720,7 @@ int main(void)
 		TEST(each_largest_message_fits_the_limit_with_room),
 		TEST(buffer_one_byte_short_is_enospc_and_stays_untouched),
 		TEST(message_of_no_kind_or_of_too_many_slots_is_not_encoded),
+		TEST(a_sync_slot_may_come_without_a_replica),
 		TEST(control_bytes_of_a_reason_leave_as_blanks),
 		TEST(truncation_at_every_byte_never_crashes),
 		TEST(each_flipped_bit_is_refused_or_a_lawful_message),

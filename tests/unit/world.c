@@ -40,6 +40,11 @@ static void note_all(struct world *w)
 	}
 }
 
+static int nr_hosts(const struct world *w)
+{
+	return WORLD_HOSTS + w->spare;
+}
+
 /* --- a host's half ---------------------------------------------------------- */
 
 static void ack(struct world *w, int host, const struct command *c, int error)
@@ -59,39 +64,53 @@ static void ack(struct world *w, int host, const struct command *c, int error)
 	m.ack.proof.replica = fact->replica;
 	m.ack.proof.lineage = fact->authority;
 	m.ack.proof.state = fact->state;
-	m.ack.proof.drained = true;
-	m.ack.proof.floor_durable = true;
+	m.ack.proof.drained = fact->state != GATE_DRAINING;
+	m.ack.proof.floor_durable = !lineage_cmp(fact->floor, fact->authority);
 	feed(w, MASTER_MESSAGE, host, &m);
+}
+
+static void fence(struct world_host *h, struct slot_fact *fact,
+		  const struct command *c)
+{
+	fact->authority = c->lineage;
+	if (h->flaw != FLAW_FLOOR)
+		fact->floor = c->lineage;
+	fact->state = h->flaw == FLAW_DRAINS ? GATE_DRAINING : GATE_CLOSED;
+	fact->role = ROLE_NONE;
+	fact->applied = (struct lineage){ 0 };
+}
+
+static void open_gate(struct world_host *h, struct slot_fact *fact,
+		      const struct command *c)
+{
+	bool is_primary = replica_id_equal(&c->primary, &fact->replica) &&
+			  h->flaw != FLAW_ROLE;
+
+	fact->state = GATE_OPEN;
+	fact->applied = c->lineage;
+	fact->role = is_primary ? ROLE_PRIMARY : ROLE_CANDIDATE;
+	h->leased[volume_index(&c->volume)] = c->leased;
+	if (!c->late)
+		fact->served = c->lineage;
 }
 
 static void obey(struct world *w, int host, const struct command *c)
 {
 	struct world_host *h = &w->hosts[host];
-	int v = volume_index(&c->volume);
-	struct slot_fact *fact = &h->facts[v];
+	struct slot_fact *fact = &h->facts[volume_index(&c->volume)];
 	int order = lineage_cmp(c->lineage, fact->authority);
 
 	if (h->refuses || order < 0) {
 		ack(w, host, c, order < 0 ? -ESTALE : -EIO);
 		return;
 	}
-	if (c->kind == COMMAND_FENCE && order > 0) {
-		fact->authority = c->lineage;
-		fact->floor = c->lineage;
-		fact->state = GATE_CLOSED;
-		fact->role = ROLE_NONE;
-		fact->applied = (struct lineage){ 0 };
-	} else if (c->kind == COMMAND_OPEN) {
+	if (c->kind == COMMAND_FENCE &&
+	    (order > 0 || lineage_cmp(c->lineage, fact->floor) > 0)) {
+		fence(h, fact, c);
+	} else if (c->kind == COMMAND_OPEN && h->flaw != FLAW_SHUT) {
 		assert(order == 0);
 		assert(!c->leased || h->lease_until > w->now.v);
-		fact->state = GATE_OPEN;
-		fact->applied = c->lineage;
-		fact->role = replica_id_equal(&c->primary, &fact->replica) ?
-				     ROLE_PRIMARY :
-				     ROLE_CANDIDATE;
-		h->leased[v] = c->leased;
-		if (!c->late)
-			fact->served = c->lineage;
+		open_gate(h, fact, c);
 	}
 	ack(w, host, c, 0);
 	world_report(w, host, false);
@@ -102,6 +121,11 @@ static void take_name(struct world_host *h, int v,
 		      const struct replica_id *replica)
 {
 	h->named[v] = true;
+	h->left[v] = !replica->s[0];
+	if (h->left[v]) {
+		h->held[v] = false;
+		return;
+	}
 	if (h->held[v])
 		return;
 	h->held[v] = true;
@@ -118,6 +142,7 @@ static void release_unnamed(struct world_host *h)
 		if (h->named[v])
 			continue;
 		h->held[v] = false;
+		h->left[v] = false;
 		h->facts[v].role = ROLE_NONE;
 		h->facts[v].applied = (struct lineage){ 0 };
 		if (h->facts[v].state == GATE_OPEN)
@@ -184,7 +209,7 @@ static void receive(struct world *w, const struct world_letter *letter)
 /* Leases end on the hosts' own clocks, whoever is connected. */
 static void end_leases(struct world *w)
 {
-	for (int i = 0; i < WORLD_HOSTS; i++) {
+	for (int i = 0; i < nr_hosts(w); i++) {
 		struct world_host *h = &w->hosts[i];
 
 		if (h->lease_until > w->now.v)
@@ -238,17 +263,27 @@ static void deliver_all(struct world *w)
 	w->delivering = false;
 }
 
-static void persist(struct world *w)
+void world_end_write(struct world *w)
 {
 	struct master_event event = { .type = MASTER_PERSISTED, .now = w->now };
 
+	assert(w->nr_held);
 	event.persist_error = w->persist_error;
-	for (size_t i = 0; i < w->update->nr_persist && !w->persist_error;
-	     i++) {
+	for (size_t i = 0; i < w->nr_held && !w->persist_error; i++) {
 		assert(w->nr_records < 64);
-		w->records[w->nr_records++] = w->update->persist[i];
+		w->records[w->nr_records++] = w->held[i];
 	}
+	w->nr_held = 0;
 	step(w, &event);
+}
+
+static void persist(struct world *w)
+{
+	assert(!w->nr_held && w->update->nr_persist <= WORLD_VOLUMES);
+	w->nr_held = w->update->nr_persist;
+	memcpy(w->held, w->update->persist, w->nr_held * sizeof(*w->held));
+	if (!w->holds_writes)
+		world_end_write(w);
 }
 
 static void step(struct world *w, struct master_event *event)
@@ -277,7 +312,7 @@ static struct host_id host_name(int host)
 static void start_master(struct world *w)
 {
 	assert(master_new(&w->config, w->now, &w->master) == 0);
-	for (int i = 0; i < WORLD_HOSTS; i++) {
+	for (int i = 0; i < nr_hosts(w); i++) {
 		struct host_id id = host_name(i);
 
 		assert(master_add_host(w->master, &id) == i);
@@ -295,7 +330,7 @@ void world_start(struct world *w)
 		.store = { { 7 } },
 		.incarnation = 1,
 		.volumes_max = WORLD_VOLUMES,
-		.hosts_max = WORLD_HOSTS,
+		.hosts_max = WORLD_HOSTS + 1,
 		.heartbeat_ms = 1000,
 		.lease_ms = 6000,
 		.freshness_ms = 3000,
@@ -303,7 +338,7 @@ void world_start(struct world *w)
 		.retry_ms = 1000,
 		.drain_ms = 500,
 	};
-	for (int i = 0; i < WORLD_HOSTS; i++) {
+	for (int i = 0; i <= WORLD_HOSTS; i++) {
 		w->hosts[i].backing_ok = true;
 		snprintf(w->hosts[i].data_addr.s, ADDR_SIZE, "10.0.0.%d:4420",
 			 i + 1);
@@ -329,9 +364,10 @@ static void reload(struct world *w, const struct record *record)
 void world_restart_master(struct world *w)
 {
 	master_free(w->master);
+	w->nr_held = 0;
 	w->config.incarnation++;
 	start_master(w);
-	for (int i = 0; i < WORLD_HOSTS; i++)
+	for (int i = 0; i < nr_hosts(w); i++)
 		w->hosts[i].up = false;
 	/* The newest record of each volume, as the store's reload gives it. */
 	for (unsigned int i = 0; i < w->nr_records; i++) {
@@ -413,11 +449,24 @@ void world_run_ms(struct world *w, uint64_t ms)
 	while (w->now.v < end) {
 		w->now.v += 50;
 		end_leases(w);
-		for (int i = 0; i < WORLD_HOSTS && w->now.v % 1000 == 0; i++)
+		for (int i = 0; i < nr_hosts(w) && w->now.v % 1000 == 0; i++)
 			if (w->hosts[i].up && !w->hosts[i].deaf)
 				world_report(w, i, false);
 		feed(w, MASTER_TICK, 0, NULL);
 	}
+}
+
+void world_run_timers(struct world *w, uint64_t ms)
+{
+	uint64_t end = w->now.v + ms;
+
+	while (w->update->timer.v <= end) {
+		assert(w->update->timer.v > w->now.v);
+		w->now = w->update->timer;
+		end_leases(w);
+		feed(w, MASTER_TICK, 0, NULL);
+	}
+	w->now.v = end;
 }
 
 int world_ask(struct world *w, enum master_event_type type,
@@ -481,7 +530,7 @@ int world_recover(struct world *w, const char *name, struct lineage expected,
 void world_with_open_volume(struct world *w, enum guard guard)
 {
 	world_start(w);
-	for (int i = 0; i < WORLD_HOSTS; i++)
+	for (int i = 0; i < nr_hosts(w); i++)
 		world_up(w, i);
 	assert(world_create(w, "v1", guard) == 0);
 	world_run_ms(w, 1000);
@@ -523,11 +572,46 @@ void world_forget_trace(struct world *w)
 	w->trace[0] = '\0';
 }
 
+static bool is_of_the_story(const char *note, size_t len)
+{
+	static const char *const kinds[] = {
+		"ask ",	      "minted ", "confirmed ",	  "superseded ",
+		"withdrawn ", "stuck ",	 "no-candidate ", "send ",
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (len > strlen(kinds[i]) &&
+		    !strncmp(note, kinds[i], strlen(kinds[i])))
+			return true;
+	return false;
+}
+
+const char *world_story(const struct world *w)
+{
+	static char story[sizeof(w->trace)];
+	const char *at = w->trace;
+	size_t used = 0;
+
+	while (*at) {
+		const char *note = strchr(at, ']') + 2;
+		const char *end = strchr(note, '\n');
+
+		assert(end);
+		if (is_of_the_story(note, (size_t)(end - note))) {
+			memcpy(story + used, note, (size_t)(end - note) + 1);
+			used += (size_t)(end - note) + 1;
+		}
+		at = end + 1;
+	}
+	story[used] = '\0';
+	return story;
+}
+
 int world_serving_primaries(const struct world *w, const char *name)
 {
 	int nr = 0;
 
-	for (int i = 0; i < WORLD_HOSTS; i++) {
+	for (int i = 0; i < nr_hosts(w); i++) {
 		const struct slot_fact *fact =
 			&w->hosts[i].facts[name[1] - '1'];
 

@@ -12,16 +12,27 @@
 #define WORLD_HOSTS	3
 #define WORLD_VOLUMES	4
 
+/* In what a host falls short, though it answers each command. */
+enum world_flaw {
+	FLAW_NONE,
+	FLAW_DRAINS,		/* its fences never end: I/O is in flight */
+	FLAW_FLOOR,		/* its floors never become durable */
+	FLAW_SHUT,		/* its gates do not open */
+	FLAW_ROLE,		/* a primary opens as a candidate */
+};
+
 struct world_host {
 	bool up;		/* connected */
 	bool deaf;		/* connected, but neither reads nor speaks */
 	bool refuses;		/* answers each command with -EIO */
+	enum world_flaw flaw;
 	uint64_t seq;
 	uint64_t lease_until;	/* on the world's clock */
 	bool backing_ok;
 	struct addr data_addr;
 	bool held[WORLD_VOLUMES];	/* named in the last SYNC */
 	bool named[WORLD_VOLUMES];	/* in the SYNC that runs */
+	bool left[WORLD_VOLUMES];	/* in it, to be left as they are */
 	struct slot_fact facts[WORLD_VOLUMES];
 	bool leased[WORLD_VOLUMES];
 };
@@ -37,12 +48,16 @@ struct world {
 	struct master *master;
 	struct master_config config;
 	struct master_update *update;
-	struct world_host hosts[WORLD_HOSTS];
+	struct world_host hosts[WORLD_HOSTS + 1];
+	bool spare;		/* host-d too, from the next restart on */
 	struct mono_ms now;
 	struct world_letter *post;	/* on its way to the hosts */
 	struct world_letter **post_end;
 	bool delivering;
 	int persist_error;
+	bool holds_writes;	/* a group ends by world_end_write() alone */
+	size_t nr_held;
+	struct record held[WORLD_VOLUMES];	/* the group in flight */
 	const char *damaged;	/* volume whose record a restart finds so */
 	unsigned int nr_records;
 	struct record records[64];	/* what the store holds, by order */
@@ -63,6 +78,11 @@ void world_report(struct world *w, int host, bool full);
 void world_send(struct world *w, int host, const struct message *message);
 /* Time passes in steps of 50 ms; each second every live host reports. */
 void world_run_ms(struct world *w, uint64_t ms);
+/* The same with nobody speaking, at the instants alone that the master asked
+ * to be woken at. */
+void world_run_timers(struct world *w, uint64_t ms);
+/* The group in flight becomes durable, or fails. */
+void world_end_write(struct world *w);
 int world_create(struct world *w, const char *name, enum guard guard);
 /* The same on three hosts in this order, as in "bca". */
 int world_create_on(struct world *w, const char *name, const char *hosts);
@@ -84,6 +104,9 @@ bool world_has_evidence(struct world *w, const char *name,
 /* The trace has these words in this order. */
 bool world_traced(const struct world *w, const char *first, const char *then);
 void world_forget_trace(struct world *w);
+/* What the master decided and sent since then, without times and hosts' own
+ * words: a line each, borrowed until the next call. */
+const char *world_story(const struct world *w);
 /* How many slots of the volume are open as leased primary, now. */
 int world_serving_primaries(const struct world *w, const char *name);
 
