@@ -22,8 +22,9 @@ static int open_dir(const char *dir, struct err *err)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	return fd < 0 ? err_set(err, -errno, "%s: %s", dir, strerror(errno)) :
-			fd;
+	if (fd < 0)
+		return err_set(err, -errno, "%s: %s", dir, strerror(errno));
+	return fd;
 }
 
 /* --- reading ---------------------------------------------------------------- */
@@ -77,7 +78,7 @@ static int read_text(int dir_fd, char text[TEXT_SIZE])
 
 int smoke_note_read(const char *dir, struct smoke_note *ret, struct err *err)
 {
-	char text[TEXT_SIZE];
+	char text[TEXT_SIZE] = "";
 	int dir_fd = open_dir(dir, err);
 	int error;
 

@@ -35,20 +35,21 @@ struct decision master_keep_move(struct master *m, const struct view *view,
 {
 	struct volume_state *v = &m->volumes[view->vol];
 	enum decision_reason reason = (enum decision_reason)v->desired.reason;
-	int slot = v->desired.ask.slot;
+	const struct desired *d = &v->desired;
 	enum move_refusal why;
 
-	if (v->desired.phase != CONVERGENCE_ASKING || !decision_is_move(reason))
+	if (d->phase != CONVERGENCE_ASKING || !decision_is_move(reason))
 		return *other;
 	/* Its data were judged when it was asked for. */
-	why = controller_check_move(view, slot, true);
+	why = controller_check_move(view, d->ask.slot, true);
 	if (why == MOVE_ALLOWED)
-		return controller_move(view, slot, reason);
+		return controller_move(view, d->ask.slot, reason);
 	if (v->token && update->nr_answers <= MASTER_PERSIST_MAX) {
 		master_answer(update, v->token, -EAGAIN,
 			      "volume %s: the move was given up: host %s %s",
 			      master_volume_name(m, view->vol),
-			      m->registry.hosts[view->slots[slot].host].id.s,
+			      m->registry.hosts[view->slots[d->ask.slot].host]
+				      .id.s,
 			      move_refusal_name(why));
 		v->token = 0;
 	}
@@ -160,7 +161,7 @@ static bool balance_host(struct master *m, uint32_t host, struct mono_ms now,
 	uint32_t nr = m->registry.hosts[host].first_slot;
 	uint32_t below = m->controller.load[host] - m->config.rebalance_skew;
 	struct decision move = { 0 };
-	struct view view, best;
+	struct view view, best = { 0 };
 	int to;
 
 	for (; nr != INDEX_NONE; nr = m->registry.next_slot[nr]) {

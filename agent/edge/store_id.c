@@ -59,7 +59,7 @@ static int read_line(int fd, char ret[LINE_SIZE])
 
 int store_id_read(int dir_fd, struct store_id *ret)
 {
-	char line[LINE_SIZE];
+	char line[LINE_SIZE] = { 0 };
 	int fd = openat(dir_fd, STORE_ID_NAME, O_RDONLY | O_CLOEXEC);
 	int code;
 
