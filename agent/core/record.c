@@ -127,8 +127,8 @@ void record_encode(const struct record *record, const struct record_frame *at,
 {
 	uint8_t *crc = frame + CRC_OFFSET;
 
-	/* Pairs with record_decode(): what is written can be read. */
-	assert(record_is_valid(record));
+	/* Its body was judged where it came in. */
+	assert(record_header_is_valid(record));
 	assert(at->log_seq != 0);
 	assert(at->group_last >= at->log_seq);
 	memset(frame, 0, RECORD_FRAME_SIZE);

@@ -11,6 +11,8 @@
 
 #include "index.h"
 
+#define CACHE_LINE	64
+
 struct record_table {
 	struct record_entry *entries;
 	size_t nr;
@@ -66,6 +68,19 @@ uint32_t record_table_index(const struct record_table *table,
 	assert(entry >= table->entries);
 	assert(entry < table->entries + table->nr);
 	return (uint32_t)(entry - table->entries);
+}
+
+void record_table_fetch(const struct record_table *table,
+			const struct volume_id *volume)
+{
+	uint32_t hash = index_hash(volume, sizeof(*volume));
+	uint32_t at = table->index.table[hash & table->index.mask];
+	const char *entry = (const char *)&table->entries[at];
+
+	if (at == INDEX_NONE)
+		return;
+	for (size_t i = 0; i < sizeof(table->entries[0]); i += CACHE_LINE)
+		__builtin_prefetch(entry + i);
 }
 
 struct record_entry *record_table_take(struct record_table *table,

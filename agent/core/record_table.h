@@ -46,6 +46,9 @@ bool record_entry_goes_down(const struct record_entry *entry,
 void record_entry_put(struct record_entry *entry, const struct record *record,
 		      uint64_t log_seq);
 
+/* Has it brought near, where it is going to be taken soon. */
+void record_table_fetch(const struct record_table *table,
+			const struct volume_id *volume);
 /* The volume's entry, made if there is none; NULL when the table is full. */
 struct record_entry *record_table_take(struct record_table *table,
 				       const struct volume_id *volume);

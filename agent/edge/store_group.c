@@ -61,6 +61,9 @@ static int take_group(struct store *store, const struct record *records,
 	if (nr == 0 || nr > RECORD_GROUP_MAX)
 		return -EINVAL;
 	store->group_count++;
+	/* Most of the time of a large group would be waits for its entries. */
+	for (size_t i = 0; i < nr; i++)
+		record_table_fetch(store->reload.table, &records[i].volume);
 	for (size_t i = 0; i < nr; i++) {
 		int ret = check_one(store, &records[i], &store->entries[i]);
 
