@@ -4,51 +4,12 @@
  * superseded, withdrawn, or stuck at a step that is named; and the fence plan in
  * between. Scenarios on the whole master.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "world.h"
-
-static int open_world(void **state)
-{
-	struct world *w = calloc(1, sizeof(*w));
-
-	assert_non_null(w);
-	world_with_open_volume(w, GUARD_QUORUM);
-	/* The third had joined late; now all three have the same data. */
-	w->hosts[2].facts[0].served = w->hosts[0].facts[0].served;
-	world_report(w, 2, false);
-	world_forget_trace(w);
-	*state = w;
-	return 0;
-}
-
-static int end_world(void **state)
-{
-	struct world *w = *state;
-
-	world_stop(w);
-	free(w);
-	return 0;
-}
-
-static void assert_line(struct world *w, uint64_t epoch, uint64_t version,
-			const char *primary)
-{
-	const struct volume_status s = world_status(w, "v1");
-
-	assert_int_equal(s.line.lineage.epoch, epoch);
-	assert_int_equal(s.line.lineage.endpoint_version, version);
-	assert_string_equal(s.line.primary.s, primary);
-}
+#include "world_volume.h"
 
 static void assert_note(struct world *w, const char *words)
 {
@@ -573,7 +534,8 @@ static void a_host_that_connects_anew_is_told_at_once(void **state)
 	assert_int_equal(w->hosts[2].facts[0].state, GATE_OPEN);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, end_world)
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, open_level_world, end_world)
 
 int main(void)
 {

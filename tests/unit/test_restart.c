@@ -3,48 +3,12 @@
  * A master that starts again: it serves the reloaded lines, revives nothing else,
  * and nothing that the replicas tell of the past moves a line backward.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "world.h"
-
-static int open_world(void **state)
-{
-	struct world *w = calloc(1, sizeof(*w));
-
-	assert_non_null(w);
-	world_with_open_volume(w, GUARD_QUORUM);
-	world_forget_trace(w);
-	*state = w;
-	return 0;
-}
-
-static int end_world(void **state)
-{
-	struct world *w = *state;
-
-	world_stop(w);
-	free(w);
-	return 0;
-}
-
-static void assert_line(struct world *w, uint64_t epoch, uint64_t version,
-			const char *primary)
-{
-	const struct volume_status s = world_status(w, "v1");
-
-	assert_int_equal(s.line.lineage.epoch, epoch);
-	assert_int_equal(s.line.lineage.endpoint_version, version);
-	assert_string_equal(s.line.primary.s, primary);
-}
+#include "world_volume.h"
 
 static void restart(struct world *w)
 {

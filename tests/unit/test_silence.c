@@ -3,48 +3,12 @@
  * What follows when nobody speaks: every judgement that time alone brings comes
  * at its own instant, with no event but the timer that the master asked for.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "world.h"
-
-static int open_world(void **state)
-{
-	struct world *w = calloc(1, sizeof(*w));
-
-	assert_non_null(w);
-	world_with_open_volume(w, GUARD_QUORUM);
-	world_forget_trace(w);
-	*state = w;
-	return 0;
-}
-
-static int end_world(void **state)
-{
-	struct world *w = *state;
-
-	world_stop(w);
-	free(w);
-	return 0;
-}
-
-static void assert_line(struct world *w, uint64_t epoch, uint64_t version,
-			const char *primary)
-{
-	const struct volume_status s = world_status(w, "v1");
-
-	assert_int_equal(s.line.lineage.epoch, epoch);
-	assert_int_equal(s.line.lineage.endpoint_version, version);
-	assert_string_equal(s.line.primary.s, primary);
-}
+#include "world_volume.h"
 
 /* When the first note with these words was made. */
 static uint64_t when(const struct world *w, const char *words)

@@ -3,51 +3,12 @@
  * The verdict on a volume as operators read it: each reason with the slots that
  * it is about, pending apart from unsupported. Scenarios on the whole master.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "world.h"
-
-static int open_world(void **state)
-{
-	struct world *w = calloc(1, sizeof(*w));
-
-	assert_non_null(w);
-	world_with_open_volume(w, GUARD_QUORUM);
-	/* The third had joined late; now all three have the same data. */
-	w->hosts[2].facts[0].served = w->hosts[0].facts[0].served;
-	world_report(w, 2, false);
-	world_forget_trace(w);
-	*state = w;
-	return 0;
-}
-
-static int end_world(void **state)
-{
-	struct world *w = *state;
-
-	world_stop(w);
-	free(w);
-	return 0;
-}
-
-static void assert_line(struct world *w, uint64_t epoch, uint64_t version,
-			const char *primary)
-{
-	const struct volume_status s = world_status(w, "v1");
-
-	assert_int_equal(s.line.lineage.epoch, epoch);
-	assert_int_equal(s.line.lineage.endpoint_version, version);
-	assert_string_equal(s.line.primary.s, primary);
-}
+#include "world_volume.h"
 
 static void assert_state(struct world *w, const char *name, const char *state)
 {
@@ -380,7 +341,8 @@ a_volume_that_nobody_reports_any_more_is_not_kept_as_it_was(void **state)
 	assert_line(w, 1, 1, "r1");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, end_world)
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, open_level_world, end_world)
 
 int main(void)
 {
