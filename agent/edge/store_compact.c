@@ -216,7 +216,7 @@ int store_compact_slice(struct store *store)
 int store_compact_begin(struct store *store)
 {
 	struct compaction *c = &store->next;
-	uint64_t nr_spare = (uint64_t)STORE_SPARE_EACH * store->volumes_max;
+	uint64_t nr_spare = store->volumes_max;
 	int ret;
 
 	assert(c->phase == COMPACT_IDLE);

@@ -15,9 +15,6 @@
 
 #define STORE_MARKER_MS		1000	/* idle time before the marker */
 #define STORE_RETRY_MS		10000	/* after a compaction that failed */
-/* Frames of spare space a volume: a compaction, which copies each once, is
- * paid by three times as many mints, and a volume takes 2.5 KiB of disk. */
-#define STORE_SPARE_EACH	4
 #define STORE_SPARE_MIN		4096	/* frames; at least one group */
 
 /* What one turn of the loop does for the next log: a millisecond's worth. */
